@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Hooks by which mm/vmalloc.c has address space backed with KASAN shadow, in
+ * the modes that keep shadow in memory.
+ */
+#ifndef _LINUX_KASAN_VMALLOC_H
+#define _LINUX_KASAN_VMALLOC_H
+
+#include <linux/types.h>
+
+#if defined(CONFIG_KASAN_VMALLOC) && !defined(CONFIG_KASAN_HW_TAGS)
+
+int kasan_populate_vmalloc(unsigned long addr, unsigned long size, gfp_t gfp);
+void kasan_release_vmalloc(unsigned long start, unsigned long end);
+void kasan_populate_early_vm_area_shadow(void *start, unsigned long size);
+
+#else
+
+static inline int kasan_populate_vmalloc(unsigned long addr, unsigned long size,
+					 gfp_t gfp)
+{
+	return 0;
+}
+
+static inline void kasan_release_vmalloc(unsigned long start,
+					 unsigned long end)
+{
+}
+
+static inline void kasan_populate_early_vm_area_shadow(void *start,
+						       unsigned long size)
+{
+}
+
+#endif
+
+#endif /* _LINUX_KASAN_VMALLOC_H */

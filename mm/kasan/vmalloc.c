@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KASAN_VMALLOC, the hooks: vmalloc, vmap, vm_map_ram, per-cpu, module and
+ * stack memory is checked against shadow of its own.
+ *
+ * An area gets shadow when its address space is taken (populate), all poison.
+ * The bytes that may be touched are unpoisoned once they are known, and
+ * poisoned again as soon as the memory is freed. The shadow is let go (release)
+ * when the address space is about to be reusable, which vmalloc delays until a
+ * purge.
+ *
+ * Rule: in mapped shadow every byte outside live allocations reads as poison.
+ */
+
+#include <linux/init.h>
+#include <linux/kasan.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+#include <linux/vmalloc.h>
+
+#include "kasan.h"
+#include "vmalloc_shadow.h"
+
+/* Shadow of whole pages can be set in words. */
+static_assert((PAGE_SIZE >> KASAN_SHADOW_SCALE_SHIFT) % sizeof(u64) == 0);
+
+/* Bytes of shadow that are set or read between two offers to reschedule. */
+#define SHADOW_STRIDE	SZ_1M
+
+/*
+ * Rule: only vmalloc and module space is touched. Memory hotplug calls
+ * __vmalloc_node_range() to allocate KASAN's own shadow of the linear map.
+ */
+static bool has_shadow(const void *addr)
+{
+	return kasan_arch_is_ready() && is_vmalloc_or_module_addr(addr);
+}
+
+static unsigned long shadow_page_start(unsigned long addr)
+{
+	return round_down((unsigned long)kasan_mem_to_shadow((void *)addr),
+			  PAGE_SIZE);
+}
+
+static unsigned long shadow_page_end(unsigned long end)
+{
+	return round_up((unsigned long)kasan_mem_to_shadow((void *)end),
+			PAGE_SIZE);
+}
+
+/*
+ * Set @nr bytes of shadow. Large areas spend most of what KASAN costs them
+ * here, and a byte-wise memset is several times slower than one by words where
+ * the CPU has no fast short strings.
+ */
+static void fill_shadow(u8 *shadow, u8 value, size_t nr)
+{
+	if (IS_ALIGNED((unsigned long)shadow, sizeof(u64))) {
+		memset64((u64 *)shadow, value * 0x0101010101010101ULL, nr / 8);
+		shadow += round_down(nr, 8);
+		nr %= 8;
+	}
+	__memset(shadow, value, nr);
+}
+
+/* The same for a range of memory. Areas too small to matter never reschedule. */
+static void set_shadow(const void *start, unsigned long size, u8 value)
+{
+	u8 *shadow = kasan_mem_to_shadow(start);
+	u8 *end = shadow + (size >> KASAN_SHADOW_SCALE_SHIFT);
+
+	while (end - shadow > SHADOW_STRIDE) {
+		fill_shadow(shadow, value, SHADOW_STRIDE);
+		shadow += SHADOW_STRIDE;
+		cond_resched();
+	}
+	fill_shadow(shadow, value, end - shadow);
+}
+
+/* Debugging: the area in [@start, @end) is dead, so its bytes are all poison. */
+static void check_poison(unsigned long start, unsigned long end,
+			 const char *when)
+{
+	const u8 *shadow = kasan_mem_to_shadow((void *)start);
+	const u8 *last = kasan_mem_to_shadow((void *)end);
+
+	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC_DEBUG))
+		return;
+
+	for (; shadow < last; shadow += SHADOW_STRIDE) {
+		const u8 *bad = memchr_inv(shadow, KASAN_VMALLOC_INVALID,
+					   min(last - shadow, SHADOW_STRIDE));
+
+		if (WARN_ONCE(bad, "%s: shadow of %px in the area at %lx is %02x",
+			      when, kasan_shadow_to_mem(bad), start, *bad))
+			return;
+		cond_resched();
+	}
+}
+
+/**
+ * kasan_populate_vmalloc - address space is taken: back it with shadow
+ * @addr: where it begins, page aligned
+ * @size: its size in bytes, page aligned, the guard page included
+ * @gfp: how the caller may allocate
+ *
+ * To be called before anybody can use the area. All of its shadow reads as
+ * poison afterwards.
+ *
+ * Context: Process context, sleeps if @gfp lets it.
+ * Return: 0, or a negative errno with nothing taken.
+ */
+int kasan_populate_vmalloc(unsigned long addr, unsigned long size, gfp_t gfp)
+{
+	int ret;
+
+	if (!has_shadow((void *)addr))
+		return 0;
+
+	ret = kasan_shadow_get(shadow_page_start(addr),
+			       shadow_page_end(addr + size), gfp);
+	if (!ret)
+		check_poison(addr, addr + size, "populate");
+	return ret;
+}
+
+/**
+ * kasan_release_vmalloc - address space is about to be reusable
+ * @start: where it begins
+ * @end: where it ends
+ *
+ * Undoes one kasan_populate_vmalloc().
+ *
+ * Context: Process context, may reschedule. Allocates nothing, takes no lock.
+ */
+void kasan_release_vmalloc(unsigned long start, unsigned long end)
+{
+	if (!has_shadow((void *)start))
+		return;
+
+	check_poison(start, end, "release");
+	kasan_shadow_put(shadow_page_start(start), shadow_page_end(end));
+}
+
+/**
+ * __kasan_unpoison_vmalloc - memory may be touched from now on
+ * @start: where it begins, aligned to KASAN_GRANULE_SIZE
+ * @size: its size in bytes, which the generic mode keeps to the byte
+ * @flags: KASAN_VMALLOC_*; VM_ALLOC and INIT are for the hardware mode
+ *
+ * Context: Any if @size is less than a MiB, else may reschedule.
+ * Return: @start, with a tag if the mode has tags.
+ */
+void *__kasan_unpoison_vmalloc(const void *start, unsigned long size,
+			       kasan_vmalloc_flags_t flags)
+{
+	if (!has_shadow(start))
+		return (void *)start;
+
+	/* A tagged program counter would not do: code is left untagged. */
+	if (IS_ENABLED(CONFIG_KASAN_SW_TAGS) &&
+	    !(flags & KASAN_VMALLOC_PROT_NORMAL))
+		return (void *)start;
+
+	if (!(flags & KASAN_VMALLOC_KEEP_TAG))
+		start = set_tag(start, kasan_random_tag());
+
+	set_shadow(kasan_reset_tag(start), round_up(size, KASAN_GRANULE_SIZE),
+		   get_tag(start));
+	kasan_poison_last_granule(start, size);
+
+	/*
+	 * (B): the shadow before a pointer to the memory, however that is
+	 * published. See "what must be visible before what", vmalloc_shadow.c.
+	 */
+	smp_wmb();
+
+	return (void *)start;
+}
+
+/**
+ * __kasan_poison_vmalloc - memory must not be touched any more
+ * @start: where it begins, aligned to KASAN_GRANULE_SIZE
+ * @size: its size in bytes
+ *
+ * Context: Any if @size is less than a MiB, else may reschedule.
+ */
+void __kasan_poison_vmalloc(const void *start, unsigned long size)
+{
+	if (has_shadow(start))
+		set_shadow(kasan_reset_tag(start),
+			   round_up(size, KASAN_GRANULE_SIZE),
+			   KASAN_VMALLOC_INVALID);
+}
+
+/**
+ * kasan_populate_early_vm_area_shadow - the same at boot, before vmalloc_init()
+ * @start: where the area begins
+ * @size: its size in bytes
+ *
+ * The area is unpoisoned, too: what is in it is mapped by its user. It is never
+ * freed.
+ *
+ * Context: Boot, while memblock allocates.
+ */
+void __init kasan_populate_early_vm_area_shadow(void *start, unsigned long size)
+{
+	if (!has_shadow(start))
+		return;
+
+	kasan_shadow_map_early(shadow_page_start((unsigned long)start),
+			       shadow_page_end((unsigned long)start + size));
+	__kasan_unpoison_vmalloc(start, size, KASAN_VMALLOC_PROT_NORMAL |
+				 KASAN_VMALLOC_KEEP_TAG);
+}

@@ -1,0 +1,825 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The page store behind KASAN_VMALLOC: maps, shares, counts, keeps and gives
+ * back the pages of shadow that describe vmalloc and module space.
+ *
+ * It knows shadow addresses only. Which of them an area needs, and what the
+ * bytes say, is decided in vmalloc.c.
+ */
+
+/**
+ * DOC: states of a shadow page
+ *
+ * One page of shadow describes KASAN_GRANULE_SIZE pages of address space, so
+ * most areas share theirs with neighbours. It is in one of four states::
+ *
+ *                populate: map a page of poison
+ *     absent -----------------------------------> live <-+ populate: count up
+ *       ^                                         | ^ |  | release: count down
+ *       |                     release of the last | | +--+
+ *       | TLB flush, free             area        | |
+ *       |                                         v | populate: count up
+ *   reclaimed <----------------------------------- idle
+ *                freeze, clear the PTE: shrinker,
+ *                trimming above the idle limit
+ *
+ * An idle page reads as poison throughout, like a live one outside its live
+ * allocations, so it is as good as a new one.
+ *
+ * The count is the page's ``_refcount``, used as the page cache uses it:
+ *
+ * ========= ============================ ======= ================
+ * state     ``_refcount``                on list PTE
+ * ========= ============================ ======= ================
+ * live      1 + areas * SHADOW_AREA_REF  yes     present
+ * idle      1                            yes     present
+ * reclaimed 0 (frozen)                   no      none, flush due
+ * ========= ============================ ======= ================
+ *
+ * Populate takes its count without a lock: add unless zero, then look whether
+ * the PTE still says this page. Only what has to change a PTE takes the lock:
+ * a populate that finds the slot empty or the page frozen, and reclaim, which
+ * freezes pages that have no area and clears their PTEs in one section under
+ * it. Hence, with the lock held, a page that a PTE names is not frozen.
+ */
+
+/**
+ * DOC: what must be visible before what
+ *
+ * The shadow of an area is read by whoever uses the area's memory, on any CPU,
+ * and its page may be written by those who unpoison neighbouring areas. Two
+ * write barriers see to it that all of them find the right page and the right
+ * bytes: (A) between filling a page and setting its PTE, in shadow_map(), and
+ * (B) at the end of __kasan_unpoison_vmalloc().
+ *
+ * Fresh page, the user of the new area::
+ *
+ *   CPU 0: p = vmalloc()                  CPU 1: uses the memory
+ *
+ *   STORE page = poison
+ *   smp_wmb()                      (A)
+ *   STORE pte = page
+ *   STORE shadow(a) = accessible
+ *   smp_wmb()                      (B)
+ *   STORE p = a                           x = LOAD p
+ *                                         LOAD shadow(x):
+ *                                           page walk reads the PTE,
+ *                                           then the byte is read
+ *
+ * Both loads depend on x, so CPU 1 does them after its load of p, and (B) has
+ * made PTE and byte visible before p. Without (B) it could see p first and
+ * report a bug where there is none. Callers that publish p with a release or a
+ * lock do not need (B), but a sanitizer cannot ask that of them.
+ *
+ * Fresh page, a neighbour::
+ *
+ *   CPU 0: populate for area a            CPU 1: populate for area b, same page
+ *
+ *   STORE page = poison
+ *   smp_wmb()                      (A)
+ *   STORE pte = page
+ *                                         LOAD pte
+ *                                         ATOMIC add to the page's count
+ *                                         STORE shadow(b) = accessible
+ *
+ * The atomic operation is a full barrier and pairs with (A): without that pair,
+ * the poison could land on top of what CPU 1 wrote, and b's live memory would
+ * read as poison for ever. A wild access to the page has the page walk in the
+ * place of LOAD pte; it finds either no page or poison.
+ *
+ * Idle page: no PTE changes, and a translation that a CPU has cached is right,
+ * because a slot goes from one page to another only through a flush of every
+ * TLB. What has to be in order are the bytes::
+ *
+ *   CPU 0: vfree(old), purge              CPU 1: p = vmalloc(), same addresses
+ *
+ *   STORE shadow(old) = poison
+ *   ATOMIC subtract from the count
+ *                                         ATOMIC add to the same count
+ *                                         STORE shadow(new) = accessible
+ *                                         smp_wmb()                      (B)
+ *                                         STORE p = new
+ *
+ * The operations on the count are full barriers, so the poison cannot arrive
+ * late. A third CPU reads p and the shadow as in the first diagram.
+ *
+ * These are the rules for the memory itself, too: vmalloc() publishes its own
+ * PTEs by the same store of p, so an access to the shadow takes no fault that
+ * the access to the memory would not take.
+ */
+
+#include <kunit/static_stub.h>
+#include <linux/cleanup.h>
+#include <linux/init.h>
+#include <linux/list.h>
+#include <linux/memblock.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/sched/mm.h>
+#include <linux/shrinker.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/vmstat.h>
+#include <linux/workqueue.h>
+
+#include <asm/cacheflush.h>
+#include <asm/pgalloc.h>
+#include <asm/tlbflush.h>
+
+#include "../internal.h"
+#include "../pgalloc-track.h"
+#include "kasan.h"
+#include "vmalloc_shadow.h"
+
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "kasan_vmalloc."
+
+/*
+ * What one area adds to the count of each shadow page that it overlaps. More
+ * than 1, as for pins of user pages (GUP_PIN_COUNTING_BIAS): a speculative
+ * reference from elsewhere adds 1 and cannot be taken for an area, so the
+ * first and the last area are always noticed.
+ */
+#define SHADOW_AREA_REF		1024
+
+/* Each of the pages that a shadow page describes is in one area at most. */
+static_assert(KASAN_GRANULE_SIZE < INT_MAX / SHADOW_AREA_REF);
+
+/* Pages given back for one TLB flush. */
+#define SHADOW_BATCH		512
+
+/* One in so many releases of a CPU looks at the idle limit. */
+#define SHADOW_TRIM_INTERVAL	64
+
+static struct {
+	/*
+	 * Taken to change a PTE and, by reclaim, for a bounded number of pages
+	 * at a time. Nothing is allocated under it and nothing waits for a TLB
+	 * flush. Process context only.
+	 */
+	spinlock_t lock;
+
+	/*
+	 * All pages mapped by populate, the next to be looked at by reclaim
+	 * first. Invariant: a page is on this list exactly while a PTE names
+	 * it. Pages that boot code mapped are not on it, hence permanent.
+	 */
+	struct list_head pages;
+	unsigned long nr_mapped;
+	unsigned long peak;
+
+	/*
+	 * Invariant: a slot whose old translation may still be in a TLB is
+	 * empty and lies in [flush_start, flush_end). There is one such range,
+	 * that of the running reclaim.
+	 */
+	unsigned long flush_start;
+	unsigned long flush_end;
+	unsigned long nr_cleared;	/* PTEs cleared since boot */
+} store = {
+	.lock = __SPIN_LOCK_UNLOCKED(store.lock),
+	.pages = LIST_HEAD_INIT(store.pages),
+};
+
+/*
+ * One reclaim at a time; above store.lock. The shrinker takes it, so nothing
+ * may be allocated under it.
+ */
+static DEFINE_MUTEX(reclaim_mutex);
+
+static DEFINE_PER_CPU(unsigned long [NR_KASAN_SHADOW_EVENTS], events);
+
+static unsigned long idle_limit = ULONG_MAX;
+
+static void count_event(enum kasan_shadow_event event)
+{
+	this_cpu_inc(events[event]);
+}
+
+static unsigned long nr_events(enum kasan_shadow_event event)
+{
+	unsigned long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += per_cpu(events[event], cpu);
+	return sum;
+}
+
+/* Exact when nothing is under way, else off by what is. */
+static unsigned long nr_idle(void)
+{
+	long idle = nr_events(KASAN_SHADOW_RELEASED) -
+		    nr_events(KASAN_SHADOW_REVIVED) -
+		    nr_events(KASAN_SHADOW_RECLAIMED);
+
+	return max(idle, 0L);
+}
+
+/* Boot code has no page allocator to give its pages back to. */
+static bool shadow_is_permanent(struct page *page)
+{
+	return PageReserved(page);
+}
+
+/* Idle pages are memory that a shrinker would return: let MemAvailable say so. */
+static void account_idle(struct pglist_data *pgdat, int delta)
+{
+	mod_node_page_state(pgdat, NR_KERNEL_MISC_RECLAIMABLE, delta);
+}
+
+/* The slot (PTE) of the shadow page at @addr, or NULL where a table is missing. */
+static pte_t *shadow_slot(unsigned long addr)
+{
+	pgd_t *pgd = pgd_offset_k(addr);
+	p4d_t *p4d;
+	pud_t *pud;
+	pmd_t *pmd;
+
+	if (pgd_none(*pgd))
+		return NULL;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(*p4d))
+		return NULL;
+	pud = pud_offset(p4d, addr);
+	if (pud_none(*pud))
+		return NULL;
+	pmd = pmd_offset(pud, addr);
+	if (pmd_none(*pmd))
+		return NULL;
+	return pte_offset_kernel(pmd, addr);
+}
+
+/*
+ * The same with the missing tables allocated. They take no gfp mask, so that of
+ * the caller becomes the scope. Tables stay: they are few and used again.
+ */
+pte_t *kasan_shadow_alloc_slot(unsigned long addr, gfp_t gfp)
+{
+	unsigned int scope = 0;
+	pgtbl_mod_mask mask = 0;
+	pgd_t *pgd = pgd_offset_k(addr);
+	p4d_t *p4d;
+	pud_t *pud;
+	pmd_t *pmd;
+	pte_t *slot = NULL;
+
+	KUNIT_STATIC_STUB_REDIRECT(kasan_shadow_alloc_slot, addr, gfp);
+
+	if (!(gfp & __GFP_IO))
+		scope = PF_MEMALLOC_NOIO;
+	else if (!(gfp & __GFP_FS))
+		scope = PF_MEMALLOC_NOFS;
+	scope = memalloc_flags_save(scope);
+
+	p4d = p4d_alloc_track(&init_mm, pgd, addr, &mask);
+	if (!p4d)
+		goto out;
+	pud = pud_alloc_track(&init_mm, p4d, addr, &mask);
+	if (!pud)
+		goto out;
+	pmd = pmd_alloc_track(&init_mm, pud, addr, &mask);
+	if (!pmd)
+		goto out;
+	slot = pte_alloc_kernel_track(pmd, addr, &mask);
+out:
+	memalloc_flags_restore(scope);
+	if (mask & ARCH_PAGE_TABLE_SYNC_MASK)
+		arch_sync_kernel_mappings(addr, addr + PAGE_SIZE);
+	return slot;
+}
+
+/**
+ * kasan_shadow_flush_pending - may a TLB still hold an old translation?
+ * @addr: address of a shadow page
+ *
+ * Context: store.lock held, or inside a reclaim of the caller's own.
+ * Return: true if @addr lies in the range that the running reclaim has cleared
+ * PTEs in and not flushed yet.
+ */
+bool kasan_shadow_flush_pending(unsigned long addr)
+{
+	return addr >= store.flush_start && addr < store.flush_end;
+}
+
+/* Of all CPUs. */
+void kasan_shadow_flush(unsigned long start, unsigned long end)
+{
+	KUNIT_STATIC_STUB_REDIRECT(kasan_shadow_flush, start, end);
+	flush_tlb_kernel_range(start, end);
+}
+
+/* Freeze @page if no area is counted on it, and clear its PTE. */
+static bool shadow_unmap(struct page *page)
+{
+	unsigned long addr = page_private(page);
+
+	lockdep_assert_held(&store.lock);
+
+	/* Not worth an atomic operation if it is plain that it must fail. */
+	if (page_ref_count(page) != 1 || !page_ref_freeze(page, 1))
+		return false;
+
+	if (IS_ENABLED(CONFIG_KASAN_VMALLOC_DEBUG))
+		WARN_ONCE(memchr_inv(page_address(page), KASAN_VMALLOC_INVALID,
+				     PAGE_SIZE),
+			  "idle shadow at %lx is not all poison", addr);
+
+	if (store.flush_start == store.flush_end)
+		store.flush_start = addr;
+	store.flush_start = min(store.flush_start, addr);
+	store.flush_end = max(store.flush_end, addr + PAGE_SIZE);
+	pte_clear(&init_mm, addr, shadow_slot(addr));
+	store.nr_cleared++;
+	store.nr_mapped--;
+	return true;
+}
+
+/*
+ * Give back up to @max idle pages, looking at up to *@look pages, which counts
+ * down.
+ *
+ * Return: the number of pages that went.
+ */
+static unsigned long shadow_reclaim_batch(unsigned long max, unsigned long *look)
+{
+	struct page *page, *next;
+	unsigned long nr = 0;
+	LIST_HEAD(batch);
+
+	lockdep_assert_held(&reclaim_mutex);
+
+	spin_lock(&store.lock);
+	while (*look && nr < max && !list_empty(&store.pages)) {
+		--*look;
+		page = list_first_entry(&store.pages, struct page, lru);
+		if (shadow_unmap(page)) {
+			list_move(&page->lru, &batch);
+			nr++;
+		} else {
+			list_move_tail(&page->lru, &store.pages);
+		}
+		cond_resched_lock(&store.lock);
+	}
+	spin_unlock(&store.lock);
+
+	if (!nr)
+		return 0;
+
+	/*
+	 * Rule: a page is freed when its PTE is clear and every TLB has been
+	 * flushed since. Until then somebody's use-after-free may read it.
+	 */
+	kasan_shadow_flush(store.flush_start, store.flush_end);
+	count_event(KASAN_SHADOW_FLUSHES);
+
+	spin_lock(&store.lock);
+	store.flush_start = 0;
+	store.flush_end = 0;
+	spin_unlock(&store.lock);
+
+	list_for_each_entry_safe(page, next, &batch, lru) {
+		list_del(&page->lru);
+		set_page_private(page, 0);
+		account_idle(page_pgdat(page), -1);
+		count_event(KASAN_SHADOW_RECLAIMED);
+		page_ref_unfreeze(page, 1);
+		__free_page(page);
+	}
+	return nr;
+}
+
+/**
+ * kasan_shadow_reclaim - give idle shadow back to the page allocator
+ * @nr: how many pages
+ *
+ * Context: Process context, sleeps. Allocates nothing.
+ * Return: the number of pages given back: less than @nr if no more are idle.
+ */
+unsigned long kasan_shadow_reclaim(unsigned long nr)
+{
+	unsigned long look = READ_ONCE(store.nr_mapped);
+	unsigned long freed = 0;
+
+	while (freed < nr && look) {
+		guard(mutex)(&reclaim_mutex);
+		freed += shadow_reclaim_batch(min(nr - freed, SHADOW_BATCH),
+					      &look);
+		cond_resched();
+	}
+	return freed;
+}
+
+static void shadow_trim(struct work_struct *work)
+{
+	unsigned long limit = READ_ONCE(idle_limit);
+	unsigned long idle = nr_idle();
+
+	/* To an eighth below the limit, so that it is not reached again at once. */
+	if (idle > limit)
+		kasan_shadow_reclaim(idle - (limit - limit / 8));
+}
+
+static DECLARE_WORK(trim_work, shadow_trim);
+
+/**
+ * kasan_shadow_set_idle_limit - how many idle pages to keep
+ * @limit: in pages
+ *
+ * Context: Process context, sleeps: trims if there are more.
+ */
+void kasan_shadow_set_idle_limit(unsigned long limit)
+{
+	WRITE_ONCE(idle_limit, limit);
+	shadow_trim(&trim_work);
+}
+
+static unsigned long shadow_shrink_count(struct shrinker *shrinker,
+					 struct shrink_control *sc)
+{
+	return nr_idle() ?: SHRINK_EMPTY;
+}
+
+static unsigned long shadow_shrink_scan(struct shrinker *shrinker,
+					struct shrink_control *sc)
+{
+	return kasan_shadow_reclaim(sc->nr_to_scan) ?: SHRINK_STOP;
+}
+
+/*
+ * Count one area more on the page that @slot names.
+ *
+ * Return: false if @slot is empty or its page frozen. With store.lock held it
+ * can only be empty.
+ */
+static bool shadow_get(pte_t *slot)
+{
+	struct page *page;
+	pte_t pte;
+	int refs;
+
+	for (;;) {
+		pte = ptep_get_lockless(slot);
+		if (pte_none(pte))
+			return false;
+
+		/*
+		 * Between the load above and this the page can have been
+		 * reclaimed and be anybody's. The count may be added to all the
+		 * same, see folio_try_get(); only then it is looked at whose it
+		 * is. page_ref_add_unless() does not tell the old value.
+		 */
+		page = pte_page(pte);
+		refs = atomic_fetch_add_unless(&page->_refcount,
+					       SHADOW_AREA_REF, 0);
+		if (!refs)
+			return false;
+		if (likely(pte_same(pte, ptep_get_lockless(slot))))
+			break;
+		folio_put_refs(page_folio(page), SHADOW_AREA_REF);
+	}
+
+	if (refs < SHADOW_AREA_REF && !shadow_is_permanent(page)) {
+		count_event(KASAN_SHADOW_REVIVED);
+		account_idle(page_pgdat(page), -1);
+	}
+	return true;
+}
+
+/* Rule: one reference for each area, so this area's is there to be dropped. */
+static void shadow_put(pte_t *slot, unsigned long addr)
+{
+	struct pglist_data *pgdat;
+	struct page *page;
+	bool permanent;
+	pte_t pte = ptep_get_lockless(slot);
+
+	if (WARN_ONCE(pte_none(pte), "no shadow at %lx", addr))
+		return;
+
+	page = pte_page(pte);
+	pgdat = page_pgdat(page);
+	permanent = shadow_is_permanent(page);
+
+	if (folio_ref_sub_return(page_folio(page), SHADOW_AREA_REF) >=
+	    SHADOW_AREA_REF)
+		return;
+
+	/* Idle from here on: reclaim may have the page already. */
+	if (permanent)
+		return;
+	account_idle(pgdat, 1);
+	/* Reclaim sleeps, and this must not wait: leave it to a worker. */
+	if (!(this_cpu_inc_return(events[KASAN_SHADOW_RELEASED]) %
+	      SHADOW_TRIM_INTERVAL) && nr_idle() > READ_ONCE(idle_limit))
+		schedule_work(&trim_work);
+}
+
+/* A page of poison, or NULL. */
+struct page *kasan_shadow_alloc_page(gfp_t gfp)
+{
+	struct page *page;
+
+	KUNIT_STATIC_STUB_REDIRECT(kasan_shadow_alloc_page, gfp);
+
+	page = alloc_page(gfp);
+	if (page)
+		memset64(page_address(page),
+			 KASAN_VMALLOC_INVALID * 0x0101010101010101ULL,
+			 PAGE_SIZE / sizeof(u64));
+	return page;
+}
+
+/*
+ * Get the page of @slot, or else map @page, a page of poison, there.
+ *
+ * Return: true if @page was used.
+ */
+static bool shadow_map(pte_t *slot, unsigned long addr, struct page *page)
+{
+	unsigned long seen = 0;
+
+	spin_lock(&store.lock);
+	count_event(KASAN_SHADOW_LOCKED);
+
+	/*
+	 * Rule: nothing new is mapped where the flush of an old translation is
+	 * pending. Reclaim flushes its whole range when it is through; who
+	 * needs one slot now flushes that, and again if meanwhile a PTE was
+	 * cleared, as it may have been this one.
+	 */
+	while (pte_none(ptep_get(slot)) && kasan_shadow_flush_pending(addr) &&
+	       seen != store.nr_cleared) {
+		seen = store.nr_cleared;
+		spin_unlock(&store.lock);
+		kasan_shadow_flush(addr, addr + PAGE_SIZE);
+		count_event(KASAN_SHADOW_SLOT_FLUSHES);
+		spin_lock(&store.lock);
+	}
+
+	if (shadow_get(slot)) {
+		spin_unlock(&store.lock);
+		return false;
+	}
+
+	if (IS_ENABLED(CONFIG_KASAN_VMALLOC_DEBUG))
+		WARN_ONCE(kasan_shadow_flush_pending(addr) &&
+			  seen != store.nr_cleared,
+			  "shadow mapped at %lx with a flush pending", addr);
+
+	set_page_private(page, addr);
+	page_ref_add(page, SHADOW_AREA_REF);
+	list_add_tail(&page->lru, &store.pages);
+	store.nr_mapped++;
+	store.peak = max(store.peak, store.nr_mapped);
+
+	/* (A): the poison before the PTE, see above. Pairs with shadow_get(). */
+	smp_wmb();
+	set_pte_at(&init_mm, addr, slot, pfn_pte(page_to_pfn(page), PAGE_KERNEL));
+	count_event(KASAN_SHADOW_POPULATED);
+	spin_unlock(&store.lock);
+
+	return true;
+}
+
+/**
+ * kasan_shadow_get - have shadow mapped for one more area
+ * @start: address of the first shadow page
+ * @end: end of the last one
+ * @gfp: how the caller may allocate; what is not about reclaim is ignored
+ *
+ * Pages that are not there yet are mapped, filled with poison. The area then
+ * holds a reference on each page of the range until kasan_shadow_put().
+ *
+ * Context: Process context, sleeps if @gfp lets it. Takes no lock as long as
+ * the pages are there.
+ * Return: 0, or -ENOMEM with no reference held.
+ */
+int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
+{
+	struct page *spare = NULL;
+	pte_t *slot = NULL;
+	unsigned long addr;
+
+	gfp &= GFP_RECLAIM_MASK;
+
+	for (addr = start; addr < end; addr += PAGE_SIZE, slot++) {
+		/* A walk serves for all slots of one table. */
+		if (!slot || IS_ALIGNED(addr, PMD_SIZE)) {
+			cond_resched();
+			slot = shadow_slot(addr) ?:
+			       kasan_shadow_alloc_slot(addr, gfp);
+			if (!slot)
+				break;
+		}
+
+		if (likely(shadow_get(slot)))
+			continue;
+
+		if (!spare)
+			spare = kasan_shadow_alloc_page(gfp);
+		if (!spare)
+			break;
+		if (shadow_map(slot, addr, spare))
+			spare = NULL;
+	}
+
+	if (spare)
+		__free_page(spare);
+	if (likely(addr >= end))
+		return 0;
+
+	/* Rule: a populate that fails holds nothing afterwards. */
+	count_event(KASAN_SHADOW_FAILED);
+	kasan_shadow_put(start, addr);
+	return -ENOMEM;
+}
+
+/**
+ * kasan_shadow_put - an area does not need its shadow any more
+ * @start: address of the first shadow page
+ * @end: end of the last one
+ *
+ * Drops what kasan_shadow_get() took. Pages without an area stay mapped, idle,
+ * until memory is needed.
+ *
+ * Context: Process context, may reschedule. Allocates nothing, takes no lock,
+ * waits for nothing: vmalloc's own shrinker may be waiting for the caller.
+ */
+void kasan_shadow_put(unsigned long start, unsigned long end)
+{
+	pte_t *slot = NULL;
+	unsigned long addr;
+
+	for (addr = start; addr < end; addr += PAGE_SIZE, slot++) {
+		if (!slot || IS_ALIGNED(addr, PMD_SIZE)) {
+			cond_resched();
+			slot = shadow_slot(addr);
+			if (WARN_ONCE(!slot, "no shadow at %lx", addr))
+				return;
+		}
+		shadow_put(slot, addr);
+	}
+}
+
+/**
+ * kasan_shadow_read_stats - read the counters
+ * @stats: where to
+ *
+ * Context: Any. The sums are exact only while nothing is under way.
+ */
+void kasan_shadow_read_stats(struct kasan_shadow_stats *stats)
+{
+	unsigned long mapped = READ_ONCE(store.nr_mapped);
+	int i;
+
+	for (i = 0; i < NR_KASAN_SHADOW_EVENTS; i++)
+		stats->events[i] = nr_events(i);
+	stats->idle = min(nr_idle(), mapped);
+	stats->live = mapped - stats->idle;
+	stats->peak = READ_ONCE(store.peak);
+	stats->idle_limit = READ_ONCE(idle_limit);
+}
+
+/**
+ * kasan_shadow_for_each - look at all pages that populate has mapped
+ * @fn: called with the address of a page and the number of areas counted on it;
+ * returns false if it finds something wrong. It is called with a spinlock held,
+ * and with an idle page nobody else can get meanwhile.
+ *
+ * Context: Process context, sleeps.
+ * Return: the number of pages for which @fn returned false.
+ */
+unsigned long kasan_shadow_for_each(bool (*fn)(unsigned long addr,
+					       unsigned int areas))
+{
+	unsigned long wrong = 0, look;
+	struct page *page;
+
+	/* Reclaim turns the list round as well. */
+	guard(mutex)(&reclaim_mutex);
+
+	spin_lock(&store.lock);
+	for (look = store.nr_mapped; look; look--) {
+		bool idle;
+
+		page = list_first_entry(&store.pages, struct page, lru);
+		list_move_tail(&page->lru, &store.pages);
+
+		idle = page_ref_freeze(page, 1);
+		if (!fn(page_private(page),
+			page_ref_count(page) / SHADOW_AREA_REF))
+			wrong++;
+		if (idle)
+			page_ref_unfreeze(page, 1);
+		cond_resched_lock(&store.lock);
+	}
+	spin_unlock(&store.lock);
+
+	return wrong;
+}
+
+/* memblock's memory comes zeroed, which is what a table has to be. */
+static void *__init early_page(void)
+{
+	void *page = memblock_alloc(PAGE_SIZE, PAGE_SIZE);
+
+	if (!page)
+		panic("kasan: no memory for the shadow of early vm areas\n");
+	return page;
+}
+
+/**
+ * kasan_shadow_map_early - map shadow before the page allocator is up
+ * @start: address of the first shadow page
+ * @end: end of the last one
+ *
+ * Pages that are not there yet are mapped, filled with poison, for good: they
+ * keep the reference of their own with which struct pages of reserved memory
+ * begin, and are never on the list that reclaim looks at.
+ *
+ * Context: Boot, while memblock allocates.
+ */
+void __init kasan_shadow_map_early(unsigned long start, unsigned long end)
+{
+	unsigned long addr;
+
+	for (addr = start; addr < end; addr += PAGE_SIZE) {
+		pgd_t *pgd = pgd_offset_k(addr);
+		p4d_t *p4d;
+		pud_t *pud;
+		pmd_t *pmd;
+		pte_t *slot;
+		void *page;
+
+		if (pgd_none(*pgd))
+			pgd_populate(&init_mm, pgd, early_page());
+		p4d = p4d_offset(pgd, addr);
+		if (p4d_none(*p4d))
+			p4d_populate(&init_mm, p4d, early_page());
+		pud = pud_offset(p4d, addr);
+		if (pud_none(*pud))
+			pud_populate(&init_mm, pud, early_page());
+		pmd = pmd_offset(pud, addr);
+		if (pmd_none(*pmd))
+			pmd_populate_kernel(&init_mm, pmd, early_page());
+		slot = pte_offset_kernel(pmd, addr);
+		if (!pte_none(ptep_get(slot)))
+			continue;
+
+		page = early_page();
+		__memset(page, KASAN_VMALLOC_INVALID, PAGE_SIZE);
+		set_pte_at(&init_mm, addr, slot,
+			   pfn_pte(PFN_DOWN(__pa(page)), PAGE_KERNEL));
+	}
+}
+
+static int idle_limit_set(const char *val, const struct kernel_param *kp)
+{
+	char *end;
+	unsigned long long bytes = memparse(val, &end);
+
+	if (end == val || (*end && *end != '\n'))
+		return -EINVAL;
+	kasan_shadow_set_idle_limit(bytes >> PAGE_SHIFT);
+	return 0;
+}
+
+static int idle_limit_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%lu\n",
+			  READ_ONCE(idle_limit) << PAGE_SHIFT);
+}
+
+static const struct kernel_param_ops idle_limit_ops = {
+	.set = idle_limit_set,
+	.get = idle_limit_get,
+};
+module_param_cb(idle_limit, &idle_limit_ops, NULL, 0644);
+
+static int __init kasan_shadow_init(void)
+{
+	struct shrinker *shrinker;
+
+	/*
+	 * By default a sixteenth of memory, which is the shadow of vmalloc
+	 * areas with half of memory in them: what the largest of users leaves
+	 * behind is still warm when it comes back. The shrinker takes idle
+	 * pages whenever memory is short; the limit is for a machine on which
+	 * it never is, and on which a burst would otherwise be kept for ever.
+	 */
+	if (idle_limit == ULONG_MAX)
+		idle_limit = totalram_pages() / 16;
+
+	shrinker = shrinker_alloc(0, "kasan-vmalloc-shadow");
+	if (!shrinker)
+		return -ENOMEM;
+	shrinker->count_objects = shadow_shrink_count;
+	shrinker->scan_objects = shadow_shrink_scan;
+	shrinker->batch = SHADOW_BATCH;
+	shrinker_register(shrinker);
+	return 0;
+}
+core_initcall(kasan_shadow_init);

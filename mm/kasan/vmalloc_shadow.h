@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The page store behind KASAN_VMALLOC, as its users see it: the hooks
+ * (vmalloc.c), the counters (vmalloc_debugfs.c) and the tests.
+ *
+ * Addresses are addresses of shadow, in bytes and page aligned.
+ */
+#ifndef __MM_KASAN_VMALLOC_SHADOW_H
+#define __MM_KASAN_VMALLOC_SHADOW_H
+
+#include <linux/pgtable.h>
+#include <linux/types.h>
+
+struct page;
+
+/* What happened to shadow pages since boot. */
+enum kasan_shadow_event {
+	KASAN_SHADOW_POPULATED,		/* absent -> live */
+	KASAN_SHADOW_REVIVED,		/* idle -> live */
+	KASAN_SHADOW_RELEASED,		/* live -> idle */
+	KASAN_SHADOW_RECLAIMED,		/* idle -> reclaimed */
+	KASAN_SHADOW_FLUSHES,		/* TLB flushes, one for each batch */
+	KASAN_SHADOW_SLOT_FLUSHES,	/* TLB flushes by populate, one page */
+	KASAN_SHADOW_LOCKED,		/* populate took the lock of the store */
+	KASAN_SHADOW_FAILED,		/* populate failed */
+	NR_KASAN_SHADOW_EVENTS
+};
+
+struct kasan_shadow_stats {
+	unsigned long live;		/* pages that an area overlaps */
+	unsigned long idle;		/* pages kept for the next area */
+	unsigned long peak;		/* the most that were mapped at once */
+	unsigned long idle_limit;	/* more idle pages than this get trimmed */
+	unsigned long events[NR_KASAN_SHADOW_EVENTS];
+};
+
+int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp);
+void kasan_shadow_put(unsigned long start, unsigned long end);
+unsigned long kasan_shadow_reclaim(unsigned long nr);
+void kasan_shadow_set_idle_limit(unsigned long limit);
+void kasan_shadow_map_early(unsigned long start, unsigned long end);
+
+void kasan_shadow_read_stats(struct kasan_shadow_stats *stats);
+bool kasan_shadow_flush_pending(unsigned long addr);
+unsigned long kasan_shadow_for_each(bool (*fn)(unsigned long addr,
+					       unsigned int areas));
+
+/* Tests replace these, see vmalloc_test.c. */
+struct page *kasan_shadow_alloc_page(gfp_t gfp);
+pte_t *kasan_shadow_alloc_slot(unsigned long addr, gfp_t gfp);
+void kasan_shadow_flush(unsigned long start, unsigned long end);
+
+#endif /* __MM_KASAN_VMALLOC_SHADOW_H */

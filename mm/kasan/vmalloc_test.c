@@ -1,0 +1,1271 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of KASAN_VMALLOC.
+ *
+ * The first half asks what a user asks: is a bad access reported, for what it
+ * is and in the function that did it, and is a good one next to it not. Reports
+ * are read off the console. The second half looks at the store of shadow pages:
+ * is it shared, counted, kept, flushed and given back by the rules that
+ * vmalloc_shadow.c states.
+ *
+ * Memory that has been freed is not mapped any more, so an access to it would
+ * be reported and then fault. check_byte() asks KASAN what an access would.
+ */
+
+#define pr_fmt(fmt) "kasan_vmalloc: test: " fmt
+
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/cpu.h>
+#include <linux/execmem.h>
+#include <linux/kasan-checks.h>
+#include <linux/kasan.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/random.h>
+#include <linux/sched/task_stack.h>
+#include <linux/slab.h>
+#include <linux/tracepoint.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+#include <linux/vmstat.h>
+#include <trace/events/kmem.h>
+#include <trace/events/printk.h>
+
+#include <asm/tlbflush.h>
+
+#include "../internal.h"
+#include "kasan.h"
+#include "vmalloc_shadow.h"
+
+/* What reports call the two things that go wrong. */
+#define OOB	"vmalloc-out-of-bounds"
+#define UAF	"vmalloc-out-of-bounds"
+
+/* The last report on the console, and how many there were. */
+static struct {
+	int nr;
+	char kind[48];
+	char func[48];
+} report;
+
+/* Copy the word at @src, which @stop ends. Returns what follows it. */
+static const char *copy_word(char *dst, size_t size, const char *src,
+			     const char *end, char stop)
+{
+	for (; src < end && *src != stop; src++) {
+		if (size > 1) {
+			*dst++ = *src;
+			size--;
+		}
+	}
+	*dst = '\0';
+	return src;
+}
+
+/* "BUG: KASAN: <kind> in <function>+0x..." */
+static void probe_console(void *unused, const char *buf, size_t len)
+{
+	static const char prefix[] = "BUG: KASAN: ", in[] = " in ";
+	const char *end = buf + len;
+	const char *s = strnstr(buf, prefix, len);
+
+	if (!s)
+		return;
+	s = copy_word(report.kind, sizeof(report.kind), s + strlen(prefix), end, ' ');
+	s = min(s + strlen(in), end);
+	copy_word(report.func, sizeof(report.func), s, end, '+');
+	WRITE_ONCE(report.nr, report.nr + 1);
+}
+
+/*
+ * Exactly one report, of @kind and naming this function, comes of @expr. What
+ * is not inside one of these has to stay silent, see kasan_vmalloc_exit().
+ */
+#define EXPECT_REPORT(test, want, expr)						\
+do {										\
+	KUNIT_EXPECT_EQ_MSG(test, READ_ONCE(report.nr), 0,			\
+			    "unexpected: %s in %s", report.kind, report.func);	\
+	WRITE_ONCE(report.nr, 0);						\
+	barrier();								\
+	expr;									\
+	barrier();								\
+	KUNIT_EXPECT_EQ_MSG(test, READ_ONCE(report.nr), 1, "from %s", #expr);	\
+	if (READ_ONCE(report.nr)) {						\
+		KUNIT_EXPECT_STREQ(test, report.kind, want);			\
+		KUNIT_EXPECT_STREQ(test, report.func, __func__);		\
+	}									\
+	WRITE_ONCE(report.nr, 0);						\
+} while (0)
+
+/* An access to memory that is there. */
+#define read_byte(p)	((void)READ_ONCE(*(volatile u8 *)(p)))
+#define write_byte(p)	WRITE_ONCE(*(volatile u8 *)(p), 1)
+/* An access to memory that is not. */
+#define check_byte(p)	((void)kasan_check_read((p), 1))
+
+static u8 shadow_byte(const void *mem)
+{
+	u8 byte = 0;
+
+	if (get_kernel_nofault(byte, (u8 *)kasan_mem_to_shadow(mem)))
+		return 0xee;	/* no shadow; not a value of KASAN's */
+	return byte;
+}
+
+static bool all_poison(const void *mem, size_t size)
+{
+	return !memchr_inv(kasan_mem_to_shadow(mem), KASAN_VMALLOC_INVALID,
+			   size >> KASAN_SHADOW_SCALE_SHIFT);
+}
+
+/* The shadow of @area bytes at @mem says that @size of them may be touched. */
+static void expect_shadow(struct kunit *test, const u8 *mem, size_t size,
+			  size_t area)
+{
+	size_t off, left;
+
+	for (off = 0; off < area; off += KASAN_GRANULE_SIZE) {
+		u8 want, byte = shadow_byte(mem + off);
+
+		left = size > off ? size - off : 0;
+		want = left >= KASAN_GRANULE_SIZE ? 0 :
+		       left ? left : KASAN_VMALLOC_INVALID;
+		if (byte == want)
+			continue;
+		KUNIT_FAIL(test, "size %zu: shadow at offset %zu is %02x, not %02x",
+			   size, off, byte, want);
+		return;
+	}
+}
+
+static struct kasan_shadow_stats read_stats(void)
+{
+	struct kasan_shadow_stats stats;
+
+	kasan_shadow_read_stats(&stats);
+	return stats;
+}
+
+static unsigned long event(enum kasan_shadow_event event)
+{
+	return read_stats().events[event];
+}
+
+/* Shadow as it is without lazily freed areas and without idle pages. */
+static struct kasan_shadow_stats settle(void)
+{
+	vm_unmap_aliases();
+	kasan_shadow_reclaim(ULONG_MAX);
+	return read_stats();
+}
+
+static unsigned long pages_live, pages_idle;
+
+static bool count_page(unsigned long addr, unsigned int areas)
+{
+	if (areas)
+		pages_live++;
+	else
+		pages_idle++;
+	return true;
+}
+
+/* The counters say what a look at the pages says. */
+static void expect_counts(struct kunit *test)
+{
+	struct kasan_shadow_stats before, after;
+	int i;
+
+	/* until nothing happened meanwhile */
+	for (i = 0; i < 100; i++) {
+		before = read_stats();
+		pages_live = pages_idle = 0;
+		kasan_shadow_for_each(count_page);
+		after = read_stats();
+		if (!memcmp(&before, &after, sizeof(before)))
+			break;
+	}
+	KUNIT_EXPECT_EQ(test, after.live, pages_live);
+	KUNIT_EXPECT_EQ(test, after.idle, pages_idle);
+}
+
+static unsigned long watched;
+static int watched_areas;
+
+static bool watch(unsigned long addr, unsigned int areas)
+{
+	if (addr == watched)
+		watched_areas = areas;
+	return true;
+}
+
+/* How many areas are counted on the page of shadow of @mem; -1 without one. */
+static int areas_at(unsigned long mem)
+{
+	watched = round_down((unsigned long)kasan_mem_to_shadow((void *)mem),
+			     PAGE_SIZE);
+	watched_areas = -1;
+	kasan_shadow_for_each(watch);
+	return watched_areas;
+}
+
+/* How many pages of shadow are mapped for a stretch of memory. */
+static int pages_mapped(unsigned long start, unsigned long size)
+{
+	unsigned long addr;
+	int nr = 0;
+
+	for (addr = start; addr < start + size; addr += KASAN_MEMORY_PER_SHADOW_PAGE)
+		nr += shadow_byte((void *)addr) != 0xee;
+	return nr;
+}
+
+/*
+ * An aligned stretch of vmalloc space that nobody used before, far from where
+ * vmalloc looks first: no shadow there, no tables, no neighbours.
+ */
+static unsigned long fresh_space(void)
+{
+	static unsigned long nr;
+	unsigned long middle = VMALLOC_START + (VMALLOC_END - VMALLOC_START) / 2;
+
+	/* So much memory that its shadow takes a table of its own. */
+	return round_up(middle, PMD_SIZE << KASAN_SHADOW_SCALE_SHIFT) +
+	       nr++ * (PMD_SIZE << KASAN_SHADOW_SCALE_SHIFT);
+}
+
+/* vmalloc() at a given address, with the guard page behind it. */
+static void *vmalloc_at(unsigned long addr, unsigned long size)
+{
+	return __vmalloc_node_range(size, 1, addr,
+				    addr + PAGE_ALIGN(size) + PAGE_SIZE,
+				    GFP_KERNEL | __GFP_NOWARN, PAGE_KERNEL, 0,
+				    NUMA_NO_NODE, __builtin_return_address(0));
+}
+
+/* ------------------------------ Bad accesses ------------------------------ */
+
+static void vmalloc_oob(struct kunit *test)
+{
+	static const size_t sizes[] = { 1, 7, 8, 9, 100, 4088, 4095, 4097, 70000 };
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		size_t size = sizes[i];
+		u8 *p = vmalloc(size);
+
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		OPTIMIZER_HIDE_VAR(p);
+		write_byte(p);
+		write_byte(p + size - 1);
+		EXPECT_REPORT(test, OOB, read_byte(p + size));
+		EXPECT_REPORT(test, OOB, write_byte(p + size));
+		EXPECT_REPORT(test, OOB, read_byte(p + PAGE_ALIGN(size) - 1));
+		/* the guard page */
+		EXPECT_REPORT(test, OOB, check_byte(p + PAGE_ALIGN(size)));
+		expect_shadow(test, p, size, PAGE_ALIGN(size) + PAGE_SIZE);
+		vfree(p);
+	}
+}
+
+static void vmalloc_uaf(struct kunit *test)
+{
+	u8 *neighbour = vmalloc(3 * PAGE_SIZE);
+	u8 *p = vmalloc(100);
+
+	KUNIT_ASSERT_NOT_NULL(test, neighbour);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	OPTIMIZER_HIDE_VAR(p);
+	write_byte(p);
+	vfree(p);
+	EXPECT_REPORT(test, UAF, check_byte(p));
+	EXPECT_REPORT(test, UAF, check_byte(p + 99));
+	write_byte(neighbour);
+
+	vm_unmap_aliases();
+	EXPECT_REPORT(test, UAF, check_byte(p));
+	EXPECT_REPORT(test, UAF, check_byte(p + 99));
+	write_byte(neighbour);
+	write_byte(neighbour + 3 * PAGE_SIZE - 1);
+	vfree(neighbour);
+}
+
+static void vmap_oob_uaf(struct kunit *test)
+{
+	struct page *pages[2];
+	u8 *p;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		pages[i] = alloc_page(GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+	}
+	p = vmap(pages, 2, VM_MAP, PAGE_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	OPTIMIZER_HIDE_VAR(p);
+	write_byte(p);
+	write_byte(p + 2 * PAGE_SIZE - 1);
+	EXPECT_REPORT(test, OOB, check_byte(p + 2 * PAGE_SIZE));
+	vunmap(p);
+	EXPECT_REPORT(test, UAF, check_byte(p));
+	EXPECT_REPORT(test, UAF, check_byte(p + 2 * PAGE_SIZE - 1));
+	for (i = 0; i < 2; i++) {
+		write_byte(page_address(pages[i]));
+		__free_page(pages[i]);
+	}
+}
+
+static void vm_map_ram_uaf(struct kunit *test)
+{
+	static const unsigned int counts[] = { 1, 64, 65 };
+	struct page *pages[65];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		pages[i] = alloc_page(GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+	}
+
+	for (i = 0; i < ARRAY_SIZE(counts); i++) {
+		unsigned long size = counts[i] * PAGE_SIZE;
+		u8 *p = vm_map_ram(pages, counts[i], NUMA_NO_NODE);
+		u8 *neighbour = vm_map_ram(pages, 1, NUMA_NO_NODE);
+
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		KUNIT_ASSERT_NOT_NULL(test, neighbour);
+		OPTIMIZER_HIDE_VAR(p);
+		write_byte(p);
+		write_byte(p + size - 1);
+		/* a block hands out its pages in turn */
+		if (counts[i] == 1)
+			EXPECT_REPORT(test, OOB, check_byte(neighbour + PAGE_SIZE));
+		vm_unmap_ram(p, counts[i]);
+		EXPECT_REPORT(test, UAF, check_byte(p));
+		EXPECT_REPORT(test, UAF, check_byte(p + size - 1));
+		write_byte(neighbour);
+
+		vm_unmap_aliases();
+		EXPECT_REPORT(test, UAF, check_byte(p));
+		EXPECT_REPORT(test, UAF, check_byte(p + size - 1));
+		write_byte(neighbour);
+		vm_unmap_ram(neighbour, 1);
+	}
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		__free_page(pages[i]);
+}
+
+/* The first chunk is in the linear map, where per-cpu memory is not checked. */
+static void percpu_oob_uaf(struct kunit *test)
+{
+	enum { SIZE = 1021, MAX = 200 };
+	u8 __percpu **ptrs = kunit_kcalloc(test, MAX, sizeof(*ptrs), GFP_KERNEL);
+	u8 __percpu *ptr = NULL, *neighbour;
+	int i, nr, cpu;
+
+	KUNIT_ASSERT_NOT_NULL(test, ptrs);
+	for (nr = 0; nr < MAX && !ptr; nr++) {
+		ptrs[nr] = __alloc_percpu(SIZE, 1);
+		KUNIT_ASSERT_NOT_NULL(test, ptrs[nr]);
+		if (is_vmalloc_addr(per_cpu_ptr(ptrs[nr], 0)))
+			ptr = ptrs[nr];
+	}
+	KUNIT_ASSERT_NOT_NULL(test, ptr);
+	neighbour = __alloc_percpu(SIZE, 1);
+	KUNIT_ASSERT_NOT_NULL(test, neighbour);
+
+	for_each_possible_cpu(cpu) {
+		u8 *p = per_cpu_ptr(ptr, cpu);
+
+		OPTIMIZER_HIDE_VAR(p);
+		write_byte(p);
+		write_byte(p + SIZE - 1);
+		EXPECT_REPORT(test, OOB, read_byte(p + SIZE));
+	}
+
+	free_percpu(ptr);
+	ptrs[nr - 1] = NULL;
+	for_each_possible_cpu(cpu) {
+		u8 *p = per_cpu_ptr(ptr, cpu);
+
+		OPTIMIZER_HIDE_VAR(p);
+		EXPECT_REPORT(test, UAF, check_byte(p));
+		EXPECT_REPORT(test, UAF, check_byte(p + SIZE - 1));
+		write_byte(per_cpu_ptr(neighbour, cpu));
+	}
+
+	free_percpu(neighbour);
+	for (i = 0; i < nr; i++)
+		free_percpu(ptrs[i]);
+}
+
+static void module_space(struct kunit *test)
+{
+	const size_t size = 5000;
+	u8 *p;
+
+	if (!IS_ENABLED(CONFIG_EXECMEM))
+		kunit_skip(test, "Test requires CONFIG_EXECMEM=y");
+
+	p = execmem_alloc(EXECMEM_MODULE_DATA, size);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	OPTIMIZER_HIDE_VAR(p);
+	write_byte(p);
+	write_byte(p + size - 1);
+	EXPECT_REPORT(test, OOB, read_byte(p + size));
+	expect_shadow(test, p, size, PAGE_ALIGN(size) + PAGE_SIZE);
+	execmem_free(p);
+	EXPECT_REPORT(test, UAF, check_byte(p));
+}
+
+static void stack_oob(struct kunit *test)
+{
+	u8 array[13];
+	u8 *p = array;
+
+	if (!IS_ENABLED(CONFIG_VMAP_STACK))
+		kunit_skip(test, "Test requires CONFIG_VMAP_STACK=y");
+
+	KUNIT_ASSERT_TRUE(test, is_vmalloc_addr(p));
+	OPTIMIZER_HIDE_VAR(p);
+	write_byte(p);
+	write_byte(p + sizeof(array) - 1);
+	EXPECT_REPORT(test, "stack-out-of-bounds", read_byte(p + sizeof(array)));
+}
+
+struct stack_look {
+	void *base;		/* in: a stack used before; out: this one */
+	size_t dirty;		/* poisoned bytes of shadow below the frame */
+};
+
+/* What a thread leaves in the shadow of its stack by exiting in mid-frame. */
+static int look_at_stack(void *arg)
+{
+	struct stack_look *look = arg;
+	u8 *base = task_stack_page(current);
+	u8 *p = base + sizeof(unsigned long) * 2;
+	u8 *frame = __builtin_frame_address(0);
+
+	look->dirty = 0;
+	for (; p < frame - 512; p += KASAN_GRANULE_SIZE)
+		look->dirty += shadow_byte(p) != 0;
+	look->base = base;
+	return 0;
+}
+
+static void stack_reuse(struct kunit *test)
+{
+	void *seen[64] = {};
+	int i, j, reused = 0;
+
+	if (!IS_ENABLED(CONFIG_VMAP_STACK))
+		kunit_skip(test, "Test requires CONFIG_VMAP_STACK=y");
+
+	for (i = 0; i < ARRAY_SIZE(seen); i++) {
+		struct stack_look look;
+		struct task_struct *task;
+
+		task = kthread_create(look_at_stack, &look, "kasan_stack");
+		KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+		get_task_struct(task);
+		wake_up_process(task);
+		kthread_stop(task);
+		put_task_struct(task);
+
+		KUNIT_EXPECT_EQ(test, look.dirty, 0);
+		for (j = 0; j < i; j++)
+			reused += seen[j] == look.base;
+		seen[i] = look.base;
+	}
+	KUNIT_EXPECT_GT(test, reused, 0);
+}
+
+static void vrealloc_bytes(struct kunit *test)
+{
+	static const size_t sizes[] = { 13, 5, 8, 4096, 3 * 4096, 1, 3 * 4096, 4097 };
+	u8 *p = NULL;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		size_t area;
+
+		p = vrealloc(p, sizes[i], GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		OPTIMIZER_HIDE_VAR(p);
+		area = find_vm_area(p)->size;
+		expect_shadow(test, p, sizes[i], area);
+		write_byte(p);
+		write_byte(p + sizes[i] - 1);
+		EXPECT_REPORT(test, OOB, check_byte(p + sizes[i]));
+	}
+	vfree(p);
+}
+
+/* ---------------------------- Sharing of pages ---------------------------- */
+
+/* The shadow of a live area, which nothing that happens beside it may change. */
+struct witness {
+	u8 *mem;
+	size_t size;
+	u8 fill;
+};
+
+static void witness_alloc(struct kunit *test, struct witness *w,
+			  unsigned long addr, size_t size)
+{
+	w->mem = vmalloc_at(addr, size);
+	KUNIT_ASSERT_PTR_EQ(test, (void *)w->mem, (void *)addr);
+	w->size = size;
+	expect_shadow(test, w->mem, size, PAGE_ALIGN(size) + PAGE_SIZE);
+}
+
+static void witness_look(struct kunit *test, struct witness *w)
+{
+	if (w->mem)
+		expect_shadow(test, w->mem, w->size,
+			      PAGE_ALIGN(w->size) + PAGE_SIZE);
+}
+
+static void witness_free(struct kunit *test, struct witness *w)
+{
+	u8 *mem = w->mem;
+
+	w->mem = NULL;
+	vfree(mem);
+	KUNIT_EXPECT_TRUE(test, all_poison(mem, PAGE_ALIGN(w->size) + PAGE_SIZE));
+}
+
+/*
+ * Three areas that share pages of shadow, the middle one of every kind of size
+ * at every page offset, freed in every order.
+ */
+static void sharing(struct kunit *test)
+{
+	static const size_t sizes[] = { 1, 8, 100, 4095, 4096, 4097, 32768, 73728 };
+	static const u8 orders[][3] = {
+		{ 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 },
+		{ 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 },
+	};
+	unsigned long space = fresh_space();
+	int i, off, order, n, k;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		for (off = 0; off < KASAN_GRANULE_SIZE; off++) {
+			for (order = 0; order < ARRAY_SIZE(orders); order++) {
+				struct witness w[3];
+				unsigned long addr = space + off * PAGE_SIZE;
+
+				for (n = 0; n < 3; n++) {
+					size_t size = n == 1 ? sizes[i] : 13;
+
+					witness_alloc(test, &w[n], addr, size);
+					addr += PAGE_ALIGN(size) + PAGE_SIZE;
+					for (k = 0; k < n; k++)
+						witness_look(test, &w[k]);
+				}
+				for (n = 0; n < 3; n++) {
+					witness_free(test, &w[orders[order][n]]);
+					vm_unmap_aliases();
+					for (k = 0; k < 3; k++)
+						witness_look(test, &w[k]);
+				}
+			}
+			cond_resched();
+		}
+	}
+}
+
+/* The page goes idle with the last of its areas, and not before. */
+static void counting(struct kunit *test)
+{
+	unsigned long space = fresh_space();
+	void *p[4];
+	int i;
+
+	/* 4 areas of 2 pages: one page of shadow */
+	KUNIT_EXPECT_EQ(test, areas_at(space), -1);
+	for (i = 0; i < 4; i++) {
+		p[i] = vmalloc_at(space + i * 2 * PAGE_SIZE, 1);
+		KUNIT_ASSERT_NOT_NULL(test, p[i]);
+		KUNIT_EXPECT_EQ(test, areas_at(space), i + 1);
+	}
+	KUNIT_EXPECT_EQ(test, pages_mapped(space, SZ_1M), 1);
+	for (i = 0; i < 4; i++) {
+		vfree(p[i]);
+		/* counted until the purge */
+		KUNIT_EXPECT_EQ(test, areas_at(space), 4 - i);
+		vm_unmap_aliases();
+		KUNIT_EXPECT_EQ(test, areas_at(space), 3 - i);
+	}
+
+	/* idle: kept, and used again */
+	KUNIT_EXPECT_EQ(test, pages_mapped(space, SZ_1M), 1);
+	KUNIT_EXPECT_TRUE(test, all_poison((void *)space, KASAN_MEMORY_PER_SHADOW_PAGE));
+	p[0] = vmalloc_at(space, 1);
+	KUNIT_EXPECT_EQ(test, areas_at(space), 1);
+	vfree(p[0]);
+
+	settle();
+	KUNIT_EXPECT_EQ(test, areas_at(space), -1);
+	KUNIT_EXPECT_EQ(test, pages_mapped(space, SZ_1M), 0);
+}
+
+/* Memory hotplug vmallocs KASAN's own shadow: leave that alone. */
+static void other_space(struct kunit *test)
+{
+	struct kasan_shadow_stats before = read_stats(), after;
+	void *mem = kmalloc(PAGE_SIZE, GFP_KERNEL);
+	unsigned long addr = (unsigned long)mem;
+
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(addr, PAGE_SIZE, GFP_KERNEL), 0);
+	kasan_poison_vmalloc(mem, PAGE_SIZE);
+	write_byte(mem);
+	kasan_unpoison_vmalloc(mem, 1, KASAN_VMALLOC_PROT_NORMAL);
+	write_byte(mem + PAGE_SIZE - 1);
+	kasan_release_vmalloc(addr, addr + PAGE_SIZE);
+	after = read_stats();
+	KUNIT_EXPECT_MEMEQ(test, &before, &after, sizeof(before));
+	kfree(mem);
+}
+
+/* ------------------------------ Giving back ------------------------------- */
+
+/* All of what areas took can be given back, by the way memory is short. */
+static void hold_and_return(struct kunit *test)
+{
+	unsigned long n = min(100000UL, totalram_pages() / 3);
+	struct kasan_shadow_stats before, held, purged, after;
+	unsigned long i, rise, reclaimable;
+	void **p;
+
+	kasan_shadow_set_idle_limit(ULONG_MAX);
+	p = kvcalloc(n, sizeof(*p), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	before = settle();
+
+	for (i = 0; i < n; i++) {
+		p[i] = vmalloc(1);
+		if (!p[i])
+			break;
+	}
+	KUNIT_EXPECT_EQ(test, i, n);
+	held = read_stats();
+	rise = held.live - before.live;
+	while (i--)
+		vfree(p[i]);
+	vm_unmap_aliases();
+	expect_counts(test);
+	purged = read_stats();
+	reclaimable = global_node_page_state(NR_KERNEL_MISC_RECLAIMABLE);
+	drop_slab();
+	after = read_stats();
+	reclaimable -= global_node_page_state(NR_KERNEL_MISC_RECLAIMABLE);
+
+	kunit_info(test, "%lu areas: %lu pages of shadow live before, %lu held; purged: %lu live, %lu idle; reclaimed: %lu live, %lu idle",
+		   n, before.live, held.live, purged.live, purged.idle,
+		   after.live, after.idle);
+	/* 2 pages of address space each; a few find shadow that is there */
+	KUNIT_EXPECT_GE(test, rise, n * 2 / KASAN_GRANULE_SIZE * 99 / 100);
+	KUNIT_EXPECT_GE(test, purged.idle, rise - rise / 100);
+	KUNIT_EXPECT_LE(test, after.live + after.idle, before.live + rise / 100);
+	expect_counts(test);
+	/* MemAvailable has known; per-cpu deltas may be outstanding */
+	KUNIT_EXPECT_GE(test, reclaimable, rise - rise / 50);
+	/* one flush for each batch, none for a purge */
+	KUNIT_EXPECT_EQ(test, purged.events[KASAN_SHADOW_FLUSHES],
+			before.events[KASAN_SHADOW_FLUSHES]);
+	KUNIT_EXPECT_LE(test, after.events[KASAN_SHADOW_FLUSHES] -
+			purged.events[KASAN_SHADOW_FLUSHES], rise / 512 + 2);
+
+	kvfree(p);
+	kasan_shadow_set_idle_limit(before.idle_limit);
+}
+
+static void idle_limit(struct kunit *test)
+{
+	unsigned long limit = read_stats().idle_limit;
+	unsigned long space = fresh_space();
+	unsigned long size = SZ_16M;	/* 512 pages of shadow */
+	int i;
+
+	settle();
+	kasan_shadow_set_idle_limit(1000);
+	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, GFP_KERNEL), 0);
+	kasan_release_vmalloc(space, space + size);
+	KUNIT_EXPECT_EQ(test, pages_mapped(space, size), 512);
+	KUNIT_EXPECT_GE(test, read_stats().idle, 512);
+
+	/* set below what there is: trimmed at once */
+	kasan_shadow_set_idle_limit(80);
+	KUNIT_EXPECT_LE(test, pages_mapped(space, size), 80);
+	KUNIT_EXPECT_LE(test, read_stats().idle, 80);
+
+	/* exceeded later: trimmed by a worker */
+	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, GFP_KERNEL), 0);
+	kasan_release_vmalloc(space, space + size);
+	for (i = 0; i < 1000 && read_stats().idle > 80; i++)
+		schedule_timeout_uninterruptible(1);
+	KUNIT_EXPECT_LE(test, read_stats().idle, 80);
+
+	kasan_shadow_set_idle_limit(limit);
+	settle();
+	KUNIT_EXPECT_EQ(test, pages_mapped(space, size), 0);
+}
+
+/* 1,000 rounds, purged often enough that vmalloc never does it by itself. */
+static void thousand_rounds(size_t size)
+{
+	unsigned long lazy = 0;
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		vfree(vmalloc(size));
+		lazy += size + PAGE_SIZE;
+		if (lazy > SZ_16M) {
+			vm_unmap_aliases();
+			lazy = 0;
+		}
+	}
+	vm_unmap_aliases();
+}
+
+/* Addresses that were used before cost no page, no PTE, no flush and no lock. */
+static void steady_state(struct kunit *test)
+{
+	static const size_t sizes[] = { 1, 8 * 4096, 256 * 4096 };
+	static const enum kasan_shadow_event costs[] = {
+		KASAN_SHADOW_POPULATED, KASAN_SHADOW_RECLAIMED,
+		KASAN_SHADOW_FLUSHES, KASAN_SHADOW_SLOT_FLUSHES,
+		KASAN_SHADOW_LOCKED,
+	};
+	int i, n;
+
+	/* not to move to another CPU's pool of addresses */
+	migrate_disable();
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct kasan_shadow_stats before, after;
+
+		thousand_rounds(sizes[i]);
+		before = read_stats();
+		thousand_rounds(sizes[i]);
+		after = read_stats();
+
+		for (n = 0; n < ARRAY_SIZE(costs); n++)
+			KUNIT_EXPECT_EQ_MSG(test, after.events[costs[n]],
+					    before.events[costs[n]],
+					    "event %d, size %zu", costs[n], sizes[i]);
+		/* it did something */
+		KUNIT_EXPECT_GT(test, after.events[KASAN_SHADOW_REVIVED],
+				before.events[KASAN_SHADOW_REVIVED]);
+	}
+	migrate_enable();
+}
+
+/* -------------------------------- Failures -------------------------------- */
+
+/* Which allocation of the current populate fails, counted down; 0 for none. */
+static int fail_at;
+
+static bool fails_now(void)
+{
+	return fail_at && !--fail_at;
+}
+
+static struct page *failing_alloc_page(gfp_t gfp)
+{
+	struct page *page;
+
+	if (fails_now())
+		return NULL;
+	page = alloc_page(gfp);
+	if (page)
+		memset(page_address(page), KASAN_VMALLOC_INVALID, PAGE_SIZE);
+	return page;
+}
+
+static pte_t *failing_alloc_slot(unsigned long addr, gfp_t gfp)
+{
+	pte_t *slot;
+
+	if (fails_now())
+		return NULL;
+	kunit_deactivate_static_stub(current->kunit_test, kasan_shadow_alloc_slot);
+	slot = kasan_shadow_alloc_slot(addr, gfp);
+	kunit_activate_static_stub(current->kunit_test, kasan_shadow_alloc_slot,
+				   failing_alloc_slot);
+	return slot;
+}
+
+static void let_fail(struct kunit *test)
+{
+	kunit_activate_static_stub(test, kasan_shadow_alloc_page,
+				   failing_alloc_page);
+	kunit_activate_static_stub(test, kasan_shadow_alloc_slot,
+				   failing_alloc_slot);
+}
+
+static void let_succeed(struct kunit *test)
+{
+	fail_at = 0;
+	kunit_deactivate_static_stub(test, kasan_shadow_alloc_page);
+	kunit_deactivate_static_stub(test, kasan_shadow_alloc_slot);
+}
+
+/* Each allocation of a populate fails once, and the vmalloc fails cleanly. */
+static void populate_fails(struct kunit *test)
+{
+	unsigned long size = 20 * KASAN_MEMORY_PER_SHADOW_PAGE;
+	unsigned long start, failed;
+	void *p = NULL;
+	int n;
+
+	fresh_space();
+	/* begins in one table, ends in the next */
+	start = fresh_space() - size / 2;
+
+	for (n = 1; n < 100; n++) {
+		/* so that each page has to be allocated */
+		settle();
+		KUNIT_ASSERT_EQ(test, pages_mapped(start, size), 0);
+		failed = event(KASAN_SHADOW_FAILED);
+		let_fail(test);
+		fail_at = n;
+		p = vmalloc_at(start, size - PAGE_SIZE);
+		let_succeed(test);
+		if (p)
+			break;
+		KUNIT_EXPECT_EQ(test, event(KASAN_SHADOW_FAILED), failed + 1);
+	}
+	/* 20 pages; the 2 tables failed, too, and are there since */
+	KUNIT_EXPECT_EQ(test, n, 1 + 20);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	expect_shadow(test, p, size - PAGE_SIZE, size);
+	vfree(p);
+	settle();
+	KUNIT_EXPECT_EQ(test, pages_mapped(start, size), 0);
+}
+
+/* The same for the areas of a per-cpu chunk, which are populated in turn. */
+static void percpu_fails(struct kunit *test)
+{
+	static const size_t sizes[] = { SZ_64K, SZ_64K, SZ_64K };
+	static const unsigned long offsets[] = { 0, SZ_1M, SZ_2M };
+	struct vm_struct **vms = NULL;
+	unsigned long last;
+	int n, i;
+
+	if (!IS_ENABLED(CONFIG_SMP))
+		kunit_skip(test, "Test requires CONFIG_SMP=y");
+
+	for (n = 1; n < 20; n++) {
+		settle();
+		let_fail(test);
+		fail_at = n;
+		vms = pcpu_get_vm_areas(offsets, sizes, 3, SZ_64K);
+		let_succeed(test);
+		if (vms)
+			break;
+	}
+	KUNIT_EXPECT_GT(test, n, 3 * SZ_64K / KASAN_MEMORY_PER_SHADOW_PAGE);
+	KUNIT_ASSERT_NOT_NULL(test, vms);
+	last = (unsigned long)vms[2]->addr;
+
+	/* No byte stays accessible, not in the last page either. */
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_EQ(test, areas_at((unsigned long)vms[i]->addr), 1);
+		kasan_unpoison_vmalloc(vms[i]->addr, sizes[i],
+				       KASAN_VMALLOC_PROT_NORMAL);
+	}
+	pcpu_free_vm_areas(vms, 3);
+	KUNIT_EXPECT_TRUE(test, all_poison((void *)last, SZ_64K));
+	settle();
+	for (i = 0; i < 3; i++)
+		KUNIT_EXPECT_EQ(test, pages_mapped(last - offsets[2] + offsets[i],
+						   sizes[i]), 0);
+}
+
+static struct {
+	struct task_struct *task;
+	gfp_t wrong;		/* flags that must not be seen */
+	int allocs;
+	int bad;
+} gfp_watch;
+
+static void probe_page_alloc(void *unused, struct page *page,
+			     unsigned int order, gfp_t gfp, int migratetype)
+{
+	if (current != gfp_watch.task)
+		return;
+	gfp_watch.allocs++;
+	gfp_watch.bad += !!(gfp & gfp_watch.wrong);
+}
+
+/* What the caller may not do, populate does not, for page tables either. */
+static void populate_gfp(struct kunit *test)
+{
+	static const struct {
+		gfp_t gfp, wrong;
+	} cases[] = {
+		{ GFP_NOFS, __GFP_FS },
+		{ GFP_NOIO, __GFP_FS | __GFP_IO },
+	};
+	unsigned long size = SZ_1M;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		unsigned long space = fresh_space();
+
+		gfp_watch.task = current;
+		gfp_watch.wrong = cases[i].wrong;
+		gfp_watch.allocs = gfp_watch.bad = 0;
+		KUNIT_ASSERT_EQ(test, register_trace_mm_page_alloc(probe_page_alloc,
+								   NULL), 0);
+		KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(space, size,
+							     cases[i].gfp), 0);
+		unregister_trace_mm_page_alloc(probe_page_alloc, NULL);
+		tracepoint_synchronize_unregister();
+		kasan_release_vmalloc(space, space + size);
+
+		/* a table, and the pages */
+		KUNIT_EXPECT_GE(test, gfp_watch.allocs,
+				1 + size / KASAN_MEMORY_PER_SHADOW_PAGE);
+		KUNIT_EXPECT_EQ(test, gfp_watch.bad, 0);
+	}
+	settle();
+}
+
+/* -------------------------------- Flushing -------------------------------- */
+
+static struct {
+	struct task_struct *task;
+	unsigned long space;	/* under test */
+	int flushes;
+	int freed;
+	int early;		/* pages freed with their flush pending */
+	int in_time;		/* slots flushed while empty */
+	int ret;
+} flush_watch;
+
+static void counting_flush(unsigned long start, unsigned long end)
+{
+	flush_watch.flushes++;
+	flush_tlb_kernel_range(start, end);
+}
+
+static void probe_page_free(void *unused, struct page *page, unsigned int order)
+{
+	unsigned long shadow = (unsigned long)kasan_mem_to_shadow((void *)flush_watch.space);
+
+	if (current != flush_watch.task)
+		return;
+	flush_watch.freed++;
+	flush_watch.early += kasan_shadow_flush_pending(shadow) ||
+			     !flush_watch.flushes;
+}
+
+/* Pages are freed when the flush is through, and one flush serves many. */
+static void flush_before_free(struct kunit *test)
+{
+	unsigned long space = fresh_space(), size = SZ_1M;
+	int nr = size / KASAN_MEMORY_PER_SHADOW_PAGE;
+
+	settle();
+	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, GFP_KERNEL), 0);
+	kasan_release_vmalloc(space, space + size);
+
+	memset(&flush_watch, 0, sizeof(flush_watch));
+	flush_watch.task = current;
+	flush_watch.space = space;
+	kunit_activate_static_stub(test, kasan_shadow_flush, counting_flush);
+	KUNIT_ASSERT_EQ(test, register_trace_mm_page_free(probe_page_free, NULL), 0);
+	KUNIT_EXPECT_EQ(test, kasan_shadow_reclaim(ULONG_MAX), nr);
+	unregister_trace_mm_page_free(probe_page_free, NULL);
+	tracepoint_synchronize_unregister();
+	kunit_deactivate_static_stub(test, kasan_shadow_flush);
+
+	KUNIT_EXPECT_EQ(test, flush_watch.flushes, 1);
+	KUNIT_EXPECT_EQ(test, flush_watch.freed, nr);
+	KUNIT_EXPECT_EQ(test, flush_watch.early, 0);
+}
+
+/* In the place of the flush: somebody needs a slot that reclaim has cleared. */
+static void populate_in_flush(unsigned long start, unsigned long end)
+{
+	unsigned long space = flush_watch.space;
+	unsigned long shadow = (unsigned long)kasan_mem_to_shadow((void *)space);
+
+	if (!flush_watch.flushes++) {
+		flush_watch.ret = kasan_populate_vmalloc(space, PAGE_SIZE,
+							 GFP_KERNEL);
+	} else {
+		flush_tlb_kernel_range(start, end);
+		flush_watch.in_time += start == shadow &&
+				       end == shadow + PAGE_SIZE &&
+				       shadow_byte((void *)space) == 0xee;
+	}
+	flush_tlb_kernel_range(start, end);
+}
+
+/* Nothing is mapped over a pending flush: who needs the slot flushes it. */
+static void populate_flushes(struct kunit *test)
+{
+	unsigned long space = fresh_space(), size = SZ_1M;
+	unsigned long slot_flushes = event(KASAN_SHADOW_SLOT_FLUSHES);
+
+	settle();
+	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, GFP_KERNEL), 0);
+	kasan_release_vmalloc(space, space + size);
+
+	memset(&flush_watch, 0, sizeof(flush_watch));
+	flush_watch.space = space + size / 2;
+	kunit_activate_static_stub(test, kasan_shadow_flush, populate_in_flush);
+	kasan_shadow_reclaim(ULONG_MAX);
+	kunit_deactivate_static_stub(test, kasan_shadow_flush);
+
+	KUNIT_EXPECT_EQ(test, flush_watch.ret, 0);
+	KUNIT_EXPECT_EQ(test, flush_watch.flushes, 2);
+	KUNIT_EXPECT_EQ(test, flush_watch.in_time, 1);
+	KUNIT_EXPECT_EQ(test, event(KASAN_SHADOW_SLOT_FLUSHES), slot_flushes + 1);
+	/* the page that came in between is in use, the others are gone */
+	KUNIT_EXPECT_EQ(test, areas_at(space + size / 2), 1);
+	KUNIT_EXPECT_EQ(test, pages_mapped(space, size), 1);
+
+	kasan_release_vmalloc(space + size / 2, space + size / 2 + PAGE_SIZE);
+	settle();
+}
+
+struct tlb_reader {
+	unsigned long space;
+	struct completion warm, gone, done;
+	int before, after;
+};
+
+/* Has the translation in this CPU's TLB, and looks whether it still has. */
+static int tlb_reader(void *arg)
+{
+	struct tlb_reader *r = arg;
+
+	local_irq_disable();
+	r->before = shadow_byte((void *)r->space);
+	local_irq_enable();
+	complete(&r->warm);
+	/* no schedule() to another mm in between, which would flush as well */
+	while (!try_wait_for_completion(&r->gone))
+		cpu_relax();
+	r->after = shadow_byte((void *)r->space);
+	complete(&r->done);
+	return 0;
+}
+
+/* Reclaim flushes the TLBs of all CPUs, not just its own. */
+static void flush_all_cpus(struct kunit *test)
+{
+	struct tlb_reader r = { .space = fresh_space() };
+	struct task_struct *task;
+	unsigned int cpu;
+
+	migrate_disable();
+	cpu = cpumask_any_but(cpu_online_mask, smp_processor_id());
+	if (cpu >= nr_cpu_ids) {
+		migrate_enable();
+		kunit_skip(test, "Test requires 2 CPUs");
+	}
+
+	settle();
+	KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(r.space, PAGE_SIZE,
+						     GFP_KERNEL), 0);
+	kasan_release_vmalloc(r.space, r.space + PAGE_SIZE);
+	init_completion(&r.warm);
+	init_completion(&r.gone);
+	init_completion(&r.done);
+
+	task = kthread_create_on_cpu(tlb_reader, &r, cpu, "kasan_tlb/%u");
+	if (!IS_ERR(task)) {
+		wake_up_process(task);
+		wait_for_completion(&r.warm);
+		KUNIT_EXPECT_GE(test, kasan_shadow_reclaim(ULONG_MAX), 1);
+		complete(&r.gone);
+		wait_for_completion(&r.done);
+	}
+	migrate_enable();
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	KUNIT_EXPECT_EQ(test, r.before, KASAN_VMALLOC_INVALID);
+	KUNIT_EXPECT_EQ(test, r.after, 0xee);
+}
+
+/* ------------------------------- Concurrency ------------------------------ */
+
+#define NR_ROUNDS	2000
+
+struct worker {
+	struct task_struct *task;
+	struct completion done;
+	unsigned long space;
+	u32 seed;
+	int failed;		/* allocations */
+	int wrong;		/* shadow that was not as it should be */
+};
+
+static int churn(void *arg)
+{
+	struct worker *w = arg;
+	struct rnd_state rnd;
+	void *held[8] = {};
+	size_t size[8];
+	int i, n;
+
+	prandom_seed_state(&rnd, w->seed);
+	for (i = 0; i < NR_ROUNDS; i++) {
+		n = prandom_u32_state(&rnd) % ARRAY_SIZE(held);
+		if (held[n]) {
+			w->wrong += !!memchr_inv(kasan_mem_to_shadow(held[n]), 0,
+						 size[n] >> KASAN_SHADOW_SCALE_SHIFT);
+			memset(held[n], i, size[n]);
+			vfree(held[n]);
+		}
+		size[n] = (1 + prandom_u32_state(&rnd) % 8) * PAGE_SIZE;
+		held[n] = __vmalloc_node_range(size[n], 1, w->space,
+					       w->space + SZ_16M, GFP_KERNEL,
+					       PAGE_KERNEL, 0, NUMA_NO_NODE,
+					       __builtin_return_address(0));
+		w->failed += !held[n];
+		if (held[n])
+			memset(held[n], i, size[n]);
+		cond_resched();
+	}
+	for (n = 0; n < ARRAY_SIZE(held); n++)
+		vfree(held[n]);
+	complete(&w->done);
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+	return 0;
+}
+
+static int purge_and_reclaim(void *arg)
+{
+	while (!kthread_should_stop()) {
+		vm_unmap_aliases();
+		kasan_shadow_reclaim(ULONG_MAX);
+		cond_resched();
+	}
+	return 0;
+}
+
+/*
+ * A thread for each CPU allocates, touches and frees areas that share pages of
+ * shadow, while another purges and reclaims: no report, no byte lost, and the
+ * counts balance.
+ */
+static void churn_and_reclaim(struct kunit *test)
+{
+	int nr = max(2, num_online_cpus()), i;
+	unsigned long space = fresh_space();
+	struct kasan_shadow_stats before, after;
+	struct task_struct *reclaimer;
+	struct worker *workers;
+
+	workers = kunit_kcalloc(test, nr, sizeof(*workers), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, workers);
+	before = settle();
+
+	reclaimer = kthread_run(purge_and_reclaim, NULL, "kasan_reclaim");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(reclaimer));
+	for (i = 0; i < nr; i++) {
+		init_completion(&workers[i].done);
+		workers[i].space = space;
+		workers[i].seed = i + 1;
+		workers[i].task = kthread_run(churn, &workers[i], "kasan_churn/%d", i);
+	}
+	for (i = 0; i < nr; i++) {
+		KUNIT_EXPECT_FALSE(test, IS_ERR(workers[i].task));
+		if (IS_ERR(workers[i].task))
+			continue;
+		wait_for_completion(&workers[i].done);
+		kthread_stop(workers[i].task);
+		KUNIT_EXPECT_EQ(test, workers[i].failed, 0);
+		KUNIT_EXPECT_EQ(test, workers[i].wrong, 0);
+	}
+	kthread_stop(reclaimer);
+
+	after = settle();
+	kunit_info(test, "%d threads: %lu pages populated, %lu revived, %lu reclaimed in %lu batches, %lu slots flushed",
+		   nr,
+		   after.events[KASAN_SHADOW_POPULATED] - before.events[KASAN_SHADOW_POPULATED],
+		   after.events[KASAN_SHADOW_REVIVED] - before.events[KASAN_SHADOW_REVIVED],
+		   after.events[KASAN_SHADOW_RECLAIMED] - before.events[KASAN_SHADOW_RECLAIMED],
+		   after.events[KASAN_SHADOW_FLUSHES] - before.events[KASAN_SHADOW_FLUSHES],
+		   after.events[KASAN_SHADOW_SLOT_FLUSHES] - before.events[KASAN_SHADOW_SLOT_FLUSHES]);
+	KUNIT_EXPECT_GT(test, after.events[KASAN_SHADOW_RECLAIMED],
+			before.events[KASAN_SHADOW_RECLAIMED]);
+	KUNIT_EXPECT_EQ(test, pages_mapped(space, SZ_16M), 0);
+	expect_counts(test);
+}
+
+static struct kunit_case kasan_vmalloc_test_cases[] = {
+	KUNIT_CASE(vmalloc_oob),
+	KUNIT_CASE(vmalloc_uaf),
+	KUNIT_CASE(vmap_oob_uaf),
+	KUNIT_CASE(vm_map_ram_uaf),
+	KUNIT_CASE(percpu_oob_uaf),
+	KUNIT_CASE(module_space),
+	KUNIT_CASE(stack_oob),
+	KUNIT_CASE(stack_reuse),
+	KUNIT_CASE(vrealloc_bytes),
+	KUNIT_CASE_SLOW(sharing),
+	KUNIT_CASE(counting),
+	KUNIT_CASE(other_space),
+	KUNIT_CASE_SLOW(hold_and_return),
+	KUNIT_CASE(idle_limit),
+	KUNIT_CASE_SLOW(steady_state),
+	KUNIT_CASE(populate_fails),
+	KUNIT_CASE(percpu_fails),
+	KUNIT_CASE(populate_gfp),
+	KUNIT_CASE(flush_before_free),
+	KUNIT_CASE(populate_flushes),
+	KUNIT_CASE(flush_all_cpus),
+	KUNIT_CASE_SLOW(churn_and_reclaim),
+	{}
+};
+
+static bool multishot;
+
+static int kasan_vmalloc_suite_init(struct kunit_suite *suite)
+{
+	/* Reports are what is tested: they do not fail a test by themselves. */
+	kasan_kunit_test_suite_start();
+	multishot = kasan_save_enable_multi_shot();
+	return register_trace_console(probe_console, NULL);
+}
+
+static void kasan_vmalloc_suite_exit(struct kunit_suite *suite)
+{
+	unregister_trace_console(probe_console, NULL);
+	tracepoint_synchronize_unregister();
+	kasan_restore_multi_shot(multishot);
+	kasan_kunit_test_suite_end();
+}
+
+static void kasan_vmalloc_exit(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ_MSG(test, READ_ONCE(report.nr), 0,
+			    "unexpected: %s in %s", report.kind, report.func);
+	WRITE_ONCE(report.nr, 0);
+}
+
+static struct kunit_suite kasan_vmalloc_test_suite = {
+	.name = "kasan_vmalloc",
+	.test_cases = kasan_vmalloc_test_cases,
+	.exit = kasan_vmalloc_exit,
+	.suite_init = kasan_vmalloc_suite_init,
+	.suite_exit = kasan_vmalloc_suite_exit,
+};
+
+kunit_test_suite(kasan_vmalloc_test_suite);
+
+MODULE_DESCRIPTION("KUnit tests of KASAN_VMALLOC");
+MODULE_LICENSE("GPL");
