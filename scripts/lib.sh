@@ -42,8 +42,14 @@ number TIMEOUT "$TIMEOUT"
 out=$(realpath -m "${O:-$root/out}")
 tree=$out/tree
 log=$out/log
+# shellcheck disable=SC2034 # for those who source this
 patches=$root/patches/$BASE
 mkdir -p "$log" 2>/dev/null || die 2 "O=$out: cannot be written to"
+
+# Commits of the assembled tree are the same whoever makes them, and whenever.
+export GIT_AUTHOR_NAME='KASAN_VMALLOC developers' GIT_AUTHOR_EMAIL=maintainers@users.noreply.r-seed-0280a30c.example
+export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
+export GIT_AUTHOR_DATE='2026-11-22T12:00:00+0000' GIT_COMMITTER_DATE='2026-11-22T12:00:00+0000'
 
 # need_space MIB DIR: so much must be free there.
 need_space() {
@@ -66,4 +72,44 @@ step() {
 	[ "$status" -eq 0 ] && return
 	[ -n "$V" ] || tail -n 15 "$log/$name.log" >&2
 	die "$code" "\`$1\` failed (status $status); its log is $log/$name.log"
+}
+
+# The compiler, through ccache where there is one: in depend mode, as looking things up costs half as much as compiling
+# otherwise.
+export CCACHE_DEPEND=1
+kernel_cc() {
+	if command -v ccache >/dev/null; then echo "CC=ccache gcc"; else echo "CC=gcc"; fi
+}
+
+# progress [TOTAL]: the output of make as steps done, of how many, and the time so far. One line on a terminal, else a
+# line now and then. Warnings are shown whole.
+progress() {
+	local total=${1:-} done=0 shown=0 line end=$'\n' every=15
+	[ ! -t 1 ] || { end=$'\r'; every=1; }
+	[ -z "$V" ] || { cat; return; }
+	while IFS= read -r line; do
+		[[ $line != *warning:* ]] || printf '%s\n' "$line"
+		[[ $line =~ ^\ \ [A-Z] ]] || continue
+		done=$((done + 1))
+		if [ $((SECONDS - shown)) -ge "$every" ]; then
+			shown=$SECONDS
+			printf '  %5d%s steps, %d:%02d   %s' "$done" "${total:+/$total}" $((SECONDS / 60)) $((SECONDS % 60)) "$end"
+		fi
+	done
+	printf '  %5d%s steps, %d:%02d   \n' "$done" "${total:+/$done}" $((SECONDS / 60)) $((SECONDS % 60))
+}
+
+# work_tree DIR COMMIT: another worktree of the assembled tree, with only what the series can touch in it. It goes when
+# the script ends, or with drop_work_tree.
+work_tree() {
+	drop_work_tree() {
+		rm -rf "$work_tree"
+		git -C "$tree" worktree prune
+	}
+	work_tree=$1
+	trap drop_work_tree EXIT
+	drop_work_tree
+	git -C "$tree" worktree add -q --no-checkout --detach "$work_tree" "$2"
+	git -C "$work_tree" sparse-checkout set --no-cone /Makefile /MAINTAINERS /Documentation/ /arch/ /include/ /kernel/ /lib/ /mm/
+	git -C "$work_tree" checkout -q
 }

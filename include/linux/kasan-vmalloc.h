@@ -8,9 +8,12 @@
 
 #include <linux/types.h>
 
+struct vmap_area;
+
 #if defined(CONFIG_KASAN_VMALLOC) && !defined(CONFIG_KASAN_HW_TAGS)
 
 int kasan_populate_vmalloc(unsigned long addr, unsigned long size, gfp_t gfp);
+int kasan_populate_vmap_areas(struct vmap_area **vas, int nr, gfp_t gfp);
 void kasan_release_vmalloc(unsigned long start, unsigned long end);
 void kasan_populate_early_vm_area_shadow(void *start, unsigned long size);
 
@@ -18,6 +21,12 @@ void kasan_populate_early_vm_area_shadow(void *start, unsigned long size);
 
 static inline int kasan_populate_vmalloc(unsigned long addr, unsigned long size,
 					 gfp_t gfp)
+{
+	return 0;
+}
+
+static inline int kasan_populate_vmap_areas(struct vmap_area **vas, int nr,
+					    gfp_t gfp)
 {
 	return 0;
 }

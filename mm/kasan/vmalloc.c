@@ -145,6 +145,34 @@ void kasan_release_vmalloc(unsigned long start, unsigned long end)
 }
 
 /**
+ * kasan_populate_vmap_areas - the same for areas that go together, or none
+ * @vas: the areas
+ * @nr: how many
+ * @gfp: how the caller may allocate
+ *
+ * Context: Process context, sleeps if @gfp lets it.
+ * Return: 0, or a negative errno with nothing taken for any of them.
+ */
+int kasan_populate_vmap_areas(struct vmap_area **vas, int nr, gfp_t gfp)
+{
+	int i, ret;
+
+	for (i = 0; i < nr; i++) {
+		ret = kasan_populate_vmalloc(vas[i]->va_start,
+					     vas[i]->va_end - vas[i]->va_start,
+					     gfp);
+		if (ret)
+			goto release;
+	}
+	return 0;
+
+release:
+	while (i--)
+		kasan_release_vmalloc(vas[i]->va_start, vas[i]->va_end);
+	return ret;
+}
+
+/**
  * __kasan_unpoison_vmalloc - memory may be touched from now on
  * @start: where it begins, aligned to KASAN_GRANULE_SIZE
  * @size: its size in bytes, which the generic mode keeps to the byte

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What KASAN_VMALLOC finds: each kind of memory in vmalloc space is accessed as
+ * it may be, which must be silent, and then as it may not.
+ *
+ * scripts/demo reads the lines that this prints, and the reports between them,
+ * off the console. The name of a case is the function that a report must name.
+ *
+ * Memory that has been freed, and guard pages, are not mapped: there the
+ * demonstration asks KASAN what it says to an access, and does without the
+ * page fault that would come next.
+ */
+
+#define pr_fmt(fmt) "demo: " fmt
+
+#include <linux/completion.h>
+#include <linux/err.h>
+#include <linux/kasan-checks.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/percpu.h>
+#include <linux/sched/task_stack.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#define legal()		pr_info("legal\n")
+#define bad()		pr_info("bad\n")
+#define read_byte(p)	((void)READ_ONCE(*(volatile u8 *)(p)))
+#define write_byte(p)	WRITE_ONCE(*(volatile u8 *)(p), 1)
+#define check_byte(p)	((void)kasan_check_read((p), 1))
+
+static struct page *pages[2];
+static u8 global[13];
+
+static noinline int vmalloc_oob(void)
+{
+	u8 *p = vmalloc(100);
+
+	if (!p)
+		return -ENOMEM;
+	OPTIMIZER_HIDE_VAR(p);
+	legal();
+	write_byte(p + 99);
+	bad();
+	write_byte(p + 100);
+	vfree(p);
+	return 0;
+}
+
+static noinline int vmalloc_uaf(void)
+{
+	u8 *p = vmalloc(100), *neighbour = vmalloc(100);
+
+	if (!p || !neighbour)
+		return -ENOMEM;
+	legal();
+	write_byte(p);
+	vfree(p);
+	write_byte(neighbour);
+	bad();
+	check_byte(p);
+	vfree(neighbour);
+	return 0;
+}
+
+static noinline int vmap_oob(void)
+{
+	u8 *p = vmap(pages, 2, VM_MAP, PAGE_KERNEL);
+
+	if (!p)
+		return -ENOMEM;
+	legal();
+	write_byte(p + 2 * PAGE_SIZE - 1);
+	bad();
+	check_byte(p + 2 * PAGE_SIZE);
+	vunmap(p);
+	return 0;
+}
+
+static noinline int vmap_uaf(void)
+{
+	u8 *p = vmap(pages, 2, VM_MAP, PAGE_KERNEL);
+
+	if (!p)
+		return -ENOMEM;
+	legal();
+	write_byte(p);
+	vunmap(p);
+	write_byte(page_address(pages[0]));
+	bad();
+	check_byte(p);
+	return 0;
+}
+
+static noinline int vm_map_ram_oob(void)
+{
+	u8 *p = vm_map_ram(pages, 2, NUMA_NO_NODE);
+
+	if (!p)
+		return -ENOMEM;
+	legal();
+	write_byte(p + 2 * PAGE_SIZE - 1);
+	bad();
+	check_byte(p + 2 * PAGE_SIZE);
+	vm_unmap_ram(p, 2);
+	return 0;
+}
+
+static noinline int vm_map_ram_uaf(void)
+{
+	u8 *p = vm_map_ram(pages, 2, NUMA_NO_NODE);
+	u8 *neighbour = vm_map_ram(pages, 2, NUMA_NO_NODE);
+
+	if (!p || !neighbour)
+		return -ENOMEM;
+	legal();
+	write_byte(p);
+	vm_unmap_ram(p, 2);
+	write_byte(neighbour);
+	bad();
+	check_byte(p);
+	vm_unmap_ram(neighbour, 2);
+	return 0;
+}
+
+/*
+ * Per-cpu memory from a chunk in vmalloc space. The first chunk, which is not
+ * there, has to be filled up for it, until all of it is freed.
+ */
+static u8 __percpu *percpu_area(size_t size)
+{
+	static u8 __percpu *filling[200];
+	u8 __percpu *p = NULL;
+	int i, nr;
+
+	for (nr = 0; nr < ARRAY_SIZE(filling); nr++) {
+		p = __alloc_percpu(size, 1);
+		if (!p || is_vmalloc_addr(per_cpu_ptr(p, 0)))
+			break;
+		filling[nr] = p;
+		p = NULL;
+	}
+	for (i = 0; i < nr; i++)
+		free_percpu(filling[i]);
+	return p;
+}
+
+static noinline int alloc_percpu_oob(void)
+{
+	u8 __percpu *area = percpu_area(1000);
+	u8 *p;
+
+	if (!area)
+		return -ENOMEM;
+	p = per_cpu_ptr(area, 0);
+	OPTIMIZER_HIDE_VAR(p);
+	legal();
+	write_byte(p + 999);
+	bad();
+	write_byte(p + 1000);
+	free_percpu(area);
+	return 0;
+}
+
+static noinline int alloc_percpu_uaf(void)
+{
+	u8 __percpu *area = percpu_area(1000), *neighbour = percpu_area(1000);
+	u8 *p;
+
+	if (!area || !neighbour)
+		return -ENOMEM;
+	p = per_cpu_ptr(area, 0);
+	legal();
+	write_byte(p);
+	free_percpu(area);
+	write_byte(per_cpu_ptr(neighbour, 0));
+	bad();
+	check_byte(p);
+	free_percpu(neighbour);
+	return 0;
+}
+
+static noinline int thread_stack_oob(void *done)
+{
+	u8 array[13];
+	u8 *p = array;
+
+	pr_info("stack in vmalloc space: %s\n",
+		is_vmalloc_addr(task_stack_page(current)) ? "yes" : "no");
+	OPTIMIZER_HIDE_VAR(p);
+	legal();
+	write_byte(p + 12);
+	bad();
+	write_byte(p + 13);
+	complete(done);
+	return 0;
+}
+
+static int run_thread(void)
+{
+	DECLARE_COMPLETION_ONSTACK(done);
+	struct task_struct *task;
+
+	task = kthread_run(thread_stack_oob, &done, "demo");
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	wait_for_completion(&done);
+	return 0;
+}
+
+static noinline int module_global_oob(void)
+{
+	u8 *p = global;
+
+	OPTIMIZER_HIDE_VAR(p);
+	legal();
+	write_byte(p + 12);
+	bad();
+	read_byte(p + 13);
+	return 0;
+}
+
+#define OOB "vmalloc-out-of-bounds"
+#define UAF "vmalloc-out-of-bounds"
+
+static const struct {
+	const char *name;
+	int (*run)(void);
+	const char *kind;
+	const char *what;
+} cases[] = {
+	{ "vmalloc_oob", vmalloc_oob, OOB, "vmalloc(100), write byte 100" },
+	{ "vmalloc_uaf", vmalloc_uaf, UAF, "vmalloc(100), vfree, read byte 0" },
+	{ "vmap_oob", vmap_oob, OOB, "vmap of 2 pages, read the byte after" },
+	{ "vmap_uaf", vmap_uaf, UAF, "vmap of 2 pages, vunmap, read byte 0" },
+	{ "vm_map_ram_oob", vm_map_ram_oob, OOB,
+	  "vm_map_ram of 2 pages, read the byte after" },
+	{ "vm_map_ram_uaf", vm_map_ram_uaf, UAF,
+	  "vm_map_ram of 2 pages, vm_unmap_ram, read byte 0" },
+	{ "alloc_percpu_oob", alloc_percpu_oob, OOB,
+	  "alloc_percpu of 1000 bytes, write byte 1000" },
+	{ "alloc_percpu_uaf", alloc_percpu_uaf, UAF,
+	  "alloc_percpu of 1000 bytes, free_percpu, read byte 0" },
+	{ "thread_stack_oob", run_thread, "stack-out-of-bounds",
+	  "array[13] on a thread's stack, write byte 13" },
+	{ "module_global_oob", module_global_oob, "global-out-of-bounds",
+	  "array[13] of a module, read byte 13" },
+};
+
+/* Areas to hold, for a look at the counters: write how many, 0 frees them. */
+static void **areas;
+static unsigned int nr_areas;
+
+static int set_areas(const char *val, const struct kernel_param *kp)
+{
+	unsigned int nr;
+	int ret = kstrtouint(val, 0, &nr);
+
+	if (ret)
+		return ret;
+	while (nr_areas)
+		vfree(areas[--nr_areas]);
+	kvfree(areas);
+	areas = kvcalloc(nr, sizeof(*areas), GFP_KERNEL);
+	if (nr && !areas)
+		return -ENOMEM;
+	for (; nr_areas < nr; nr_areas++) {
+		areas[nr_areas] = vmalloc(1);
+		if (!areas[nr_areas])
+			return -ENOMEM;
+	}
+	vm_unmap_aliases();
+	return 0;
+}
+
+static const struct kernel_param_ops areas_ops = {
+	.set = set_areas,
+	.get = param_get_uint,
+};
+module_param_cb(areas, &areas_ops, &nr_areas, 0600);
+
+static int __init demo_init(void)
+{
+	int i, ret = -ENOMEM;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		pages[i] = alloc_page(GFP_KERNEL);
+		if (!pages[i])
+			goto out;
+	}
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		pr_info("begin %s expect %s: %s\n", cases[i].name,
+			cases[i].kind, cases[i].what);
+		ret = cases[i].run();
+		if (ret) {
+			pr_err("%s failed: %d\n", cases[i].name, ret);
+			break;
+		}
+		pr_info("end %s\n", cases[i].name);
+	}
+out:
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		if (pages[i])
+			__free_page(pages[i]);
+	return ret;
+}
+
+static void __exit demo_exit(void)
+{
+	set_areas("0", NULL);
+}
+
+module_init(demo_init);
+module_exit(demo_exit);
+MODULE_DESCRIPTION("Demonstration of KASAN_VMALLOC");
+MODULE_LICENSE("GPL");
