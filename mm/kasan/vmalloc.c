@@ -93,8 +93,9 @@ static void check_poison(unsigned long start, unsigned long end,
 		const u8 *bad = memchr_inv(shadow, KASAN_VMALLOC_INVALID,
 					   min(last - shadow, SHADOW_STRIDE));
 
-		if (WARN_ONCE(bad, "%s: shadow of %px in the area at %lx is %02x",
-			      when, kasan_shadow_to_mem(bad), start, *bad))
+		if (WARN_ONCE(bad, "%s: shadow of %lx in the area at %lx is %02x",
+			      when, (unsigned long)kasan_shadow_to_mem(bad),
+			      start, *bad))
 			return;
 		cond_resched();
 	}

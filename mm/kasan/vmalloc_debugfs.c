@@ -27,6 +27,7 @@ static const char * const event_names[] = {
 	[KASAN_SHADOW_LOCKED]		= "locked",
 	[KASAN_SHADOW_FAILED]		= "failures",
 };
+
 static_assert(ARRAY_SIZE(event_names) == NR_KASAN_SHADOW_EVENTS);
 
 static int stats_show(struct seq_file *m, void *unused)
@@ -51,18 +52,18 @@ DEFINE_SHOW_ATTRIBUTE(stats);
  */
 static bool check_page(unsigned long addr, unsigned int areas)
 {
-	const void *mem = kasan_shadow_to_mem((void *)addr);
+	unsigned long mem = (unsigned long)kasan_shadow_to_mem((void *)addr);
 	const size_t step = PAGE_SIZE >> KASAN_SHADOW_SCALE_SHIFT;
 	const struct vmap_area *va, *last = NULL;
 	unsigned int found = 0;
 	unsigned long off;
 
 	for (off = 0; off < PAGE_SIZE; off += step, mem += PAGE_SIZE) {
-		va = find_vmap_area((unsigned long)mem);
+		va = find_vmap_area(mem);
 		if (!va) {
 			if (WARN(memchr_inv((void *)addr + off,
 					    KASAN_VMALLOC_INVALID, step),
-				 "shadow at %lx: no area at %px, but not all poison",
+				 "shadow at %lx: no area at %lx, but not all poison",
 				 addr, mem))
 				return false;
 		} else if (va != last) {

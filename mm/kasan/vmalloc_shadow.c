@@ -109,6 +109,7 @@
  */
 
 #include <kunit/static_stub.h>
+#include <linux/cacheflush.h>
 #include <linux/cleanup.h>
 #include <linux/init.h>
 #include <linux/list.h>
@@ -117,6 +118,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/pgalloc.h>
 #include <linux/sched/mm.h>
 #include <linux/shrinker.h>
 #include <linux/spinlock.h>
@@ -124,8 +126,6 @@
 #include <linux/vmstat.h>
 #include <linux/workqueue.h>
 
-#include <asm/cacheflush.h>
-#include <asm/pgalloc.h>
 #include <asm/tlbflush.h>
 
 #include "../internal.h"
@@ -145,7 +145,7 @@
 #define SHADOW_AREA_REF		1024
 
 /* Each of the pages that a shadow page describes is in one area at most. */
-static_assert(KASAN_GRANULE_SIZE < INT_MAX / SHADOW_AREA_REF);
+static_assert((KASAN_GRANULE_SIZE + 1) * SHADOW_AREA_REF <= INT_MAX);
 
 /* Pages given back for one TLB flush. */
 #define SHADOW_BATCH		512

@@ -80,29 +80,41 @@ static void probe_console(void *unused, const char *buf, size_t len)
 	WRITE_ONCE(report.nr, report.nr + 1);
 }
 
+static void expect_no_report(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ_MSG(test, READ_ONCE(report.nr), 0,
+			    "unexpected: %s in %s", report.kind, report.func);
+	WRITE_ONCE(report.nr, 0);
+}
+
+static void expect_report(struct kunit *test, const char *kind,
+			  const char *func, const char *expr)
+{
+	KUNIT_EXPECT_EQ_MSG(test, READ_ONCE(report.nr), 1, "from %s", expr);
+	if (READ_ONCE(report.nr)) {
+		KUNIT_EXPECT_STREQ(test, report.kind, kind);
+		KUNIT_EXPECT_STREQ(test, report.func, func);
+	}
+	WRITE_ONCE(report.nr, 0);
+}
+
 /*
  * Exactly one report, of @kind and naming this function, comes of @expr. What
  * is not inside one of these has to stay silent, see kasan_vmalloc_exit().
  */
-#define EXPECT_REPORT(test, want, expr)						\
-do {										\
-	KUNIT_EXPECT_EQ_MSG(test, READ_ONCE(report.nr), 0,			\
-			    "unexpected: %s in %s", report.kind, report.func);	\
-	WRITE_ONCE(report.nr, 0);						\
-	barrier();								\
-	expr;									\
-	barrier();								\
-	KUNIT_EXPECT_EQ_MSG(test, READ_ONCE(report.nr), 1, "from %s", #expr);	\
-	if (READ_ONCE(report.nr)) {						\
-		KUNIT_EXPECT_STREQ(test, report.kind, want);			\
-		KUNIT_EXPECT_STREQ(test, report.func, __func__);		\
-	}									\
-	WRITE_ONCE(report.nr, 0);						\
+#define EXPECT_REPORT(test, kind, expr) do {			\
+	struct kunit *__test = (test);				\
+								\
+	expect_no_report(__test);				\
+	barrier();						\
+	expr;							\
+	barrier();						\
+	expect_report(__test, kind, __func__, #expr);		\
 } while (0)
 
 /* An access to memory that is there. */
-#define read_byte(p)	((void)READ_ONCE(*(volatile u8 *)(p)))
-#define write_byte(p)	WRITE_ONCE(*(volatile u8 *)(p), 1)
+#define read_byte(p)	((void)READ_ONCE(*(u8 *)(p)))
+#define write_byte(p)	WRITE_ONCE(*(u8 *)(p), 1)
 /* An access to memory that is not. */
 #define check_byte(p)	((void)kasan_check_read((p), 1))
 
@@ -154,6 +166,14 @@ static unsigned long event(enum kasan_shadow_event event)
 	return read_stats().events[event];
 }
 
+/* How often it happened between two looks. */
+static unsigned long diff(const struct kasan_shadow_stats *before,
+			  const struct kasan_shadow_stats *after,
+			  enum kasan_shadow_event event)
+{
+	return after->events[event] - before->events[event];
+}
+
 /* Shadow as it is without lazily freed areas and without idle pages. */
 static struct kasan_shadow_stats settle(void)
 {
@@ -182,7 +202,8 @@ static void expect_counts(struct kunit *test)
 	/* until nothing happened meanwhile */
 	for (i = 0; i < 100; i++) {
 		before = read_stats();
-		pages_live = pages_idle = 0;
+		pages_live = 0;
+		pages_idle = 0;
 		kasan_shadow_for_each(count_page);
 		after = read_stats();
 		if (!memcmp(&before, &after, sizeof(before)))
@@ -369,13 +390,13 @@ static void percpu_oob_uaf(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, ptrs);
 	for (nr = 0; nr < MAX && !ptr; nr++) {
 		ptrs[nr] = __alloc_percpu(SIZE, 1);
-		KUNIT_ASSERT_NOT_NULL(test, ptrs[nr]);
+		KUNIT_ASSERT_TRUE(test, ptrs[nr]);
 		if (is_vmalloc_addr(per_cpu_ptr(ptrs[nr], 0)))
 			ptr = ptrs[nr];
 	}
-	KUNIT_ASSERT_NOT_NULL(test, ptr);
+	KUNIT_ASSERT_TRUE(test, ptr);
 	neighbour = __alloc_percpu(SIZE, 1);
-	KUNIT_ASSERT_NOT_NULL(test, neighbour);
+	KUNIT_ASSERT_TRUE(test, neighbour);
 
 	for_each_possible_cpu(cpu) {
 		u8 *p = per_cpu_ptr(ptr, cpu);
@@ -613,6 +634,30 @@ static void counting(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pages_mapped(space, SZ_1M), 0);
 }
 
+/*
+ * Page tables of processes copy their top level when they are made. Nothing of
+ * it may be filled in later for the shadow of live memory.
+ */
+static void top_level_tables(struct kunit *test)
+{
+	unsigned long end = (unsigned long)kasan_mem_to_shadow((void *)VMALLOC_END);
+	unsigned long addr = (unsigned long)kasan_mem_to_shadow((void *)VMALLOC_START);
+	unsigned long absent = 0, next;
+	pgd_t *pgd;
+
+	if (!IS_ENABLED(CONFIG_X86_64))
+		kunit_skip(test, "Test requires CONFIG_X86_64=y");
+
+	for (; addr < end; addr = next) {
+		next = pgd_addr_end(addr, end);
+		pgd = pgd_offset_k(addr);
+		/* where the PGD is folded, the P4D is the top */
+		absent += pgd_none(*pgd) ||
+			  (PTRS_PER_P4D == 1 && p4d_none(*p4d_offset(pgd, addr)));
+	}
+	KUNIT_EXPECT_EQ(test, absent, 0);
+}
+
 /* Memory hotplug vmallocs KASAN's own shadow: leave that alone. */
 static void other_space(struct kunit *test)
 {
@@ -676,10 +721,9 @@ static void hold_and_return(struct kunit *test)
 	/* MemAvailable has known; per-cpu deltas may be outstanding */
 	KUNIT_EXPECT_GE(test, reclaimable, rise - rise / 50);
 	/* one flush for each batch, none for a purge */
-	KUNIT_EXPECT_EQ(test, purged.events[KASAN_SHADOW_FLUSHES],
-			before.events[KASAN_SHADOW_FLUSHES]);
-	KUNIT_EXPECT_LE(test, after.events[KASAN_SHADOW_FLUSHES] -
-			purged.events[KASAN_SHADOW_FLUSHES], rise / 512 + 2);
+	KUNIT_EXPECT_EQ(test, diff(&before, &purged, KASAN_SHADOW_FLUSHES), 0);
+	KUNIT_EXPECT_LE(test, diff(&purged, &after, KASAN_SHADOW_FLUSHES),
+			rise / 512 + 2);
 
 	kvfree(p);
 	kasan_shadow_set_idle_limit(before.idle_limit);
@@ -755,12 +799,10 @@ static void steady_state(struct kunit *test)
 		after = read_stats();
 
 		for (n = 0; n < ARRAY_SIZE(costs); n++)
-			KUNIT_EXPECT_EQ_MSG(test, after.events[costs[n]],
-					    before.events[costs[n]],
+			KUNIT_EXPECT_EQ_MSG(test, diff(&before, &after, costs[n]), 0,
 					    "event %d, size %zu", costs[n], sizes[i]);
 		/* it did something */
-		KUNIT_EXPECT_GT(test, after.events[KASAN_SHADOW_REVIVED],
-				before.events[KASAN_SHADOW_REVIVED]);
+		KUNIT_EXPECT_GT(test, diff(&before, &after, KASAN_SHADOW_REVIVED), 0);
 	}
 	migrate_enable();
 }
@@ -919,7 +961,8 @@ static void populate_gfp(struct kunit *test)
 
 		gfp_watch.task = current;
 		gfp_watch.wrong = cases[i].wrong;
-		gfp_watch.allocs = gfp_watch.bad = 0;
+		gfp_watch.allocs = 0;
+		gfp_watch.bad = 0;
 		KUNIT_ASSERT_EQ(test, register_trace_mm_page_alloc(probe_page_alloc,
 								   NULL), 0);
 		KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(space, size,
@@ -1192,14 +1235,12 @@ static void churn_and_reclaim(struct kunit *test)
 
 	after = settle();
 	kunit_info(test, "%d threads: %lu pages populated, %lu revived, %lu reclaimed in %lu batches, %lu slots flushed",
-		   nr,
-		   after.events[KASAN_SHADOW_POPULATED] - before.events[KASAN_SHADOW_POPULATED],
-		   after.events[KASAN_SHADOW_REVIVED] - before.events[KASAN_SHADOW_REVIVED],
-		   after.events[KASAN_SHADOW_RECLAIMED] - before.events[KASAN_SHADOW_RECLAIMED],
-		   after.events[KASAN_SHADOW_FLUSHES] - before.events[KASAN_SHADOW_FLUSHES],
-		   after.events[KASAN_SHADOW_SLOT_FLUSHES] - before.events[KASAN_SHADOW_SLOT_FLUSHES]);
-	KUNIT_EXPECT_GT(test, after.events[KASAN_SHADOW_RECLAIMED],
-			before.events[KASAN_SHADOW_RECLAIMED]);
+		   nr, diff(&before, &after, KASAN_SHADOW_POPULATED),
+		   diff(&before, &after, KASAN_SHADOW_REVIVED),
+		   diff(&before, &after, KASAN_SHADOW_RECLAIMED),
+		   diff(&before, &after, KASAN_SHADOW_FLUSHES),
+		   diff(&before, &after, KASAN_SHADOW_SLOT_FLUSHES));
+	KUNIT_EXPECT_GT(test, diff(&before, &after, KASAN_SHADOW_RECLAIMED), 0);
 	KUNIT_EXPECT_EQ(test, pages_mapped(space, SZ_16M), 0);
 	expect_counts(test);
 }
@@ -1216,6 +1257,7 @@ static struct kunit_case kasan_vmalloc_test_cases[] = {
 	KUNIT_CASE(vrealloc_bytes),
 	KUNIT_CASE_SLOW(sharing),
 	KUNIT_CASE(counting),
+	KUNIT_CASE(top_level_tables),
 	KUNIT_CASE(other_space),
 	KUNIT_CASE_SLOW(hold_and_return),
 	KUNIT_CASE(idle_limit),
@@ -1250,9 +1292,7 @@ static void kasan_vmalloc_suite_exit(struct kunit_suite *suite)
 
 static void kasan_vmalloc_exit(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ_MSG(test, READ_ONCE(report.nr), 0,
-			    "unexpected: %s in %s", report.kind, report.func);
-	WRITE_ONCE(report.nr, 0);
+	expect_no_report(test);
 }
 
 static struct kunit_suite kasan_vmalloc_test_suite = {

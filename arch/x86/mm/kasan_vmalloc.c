@@ -8,9 +8,7 @@
 #include <linux/kasan.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
-
-#include <asm/kasan.h>
-#include <asm/pgalloc.h>
+#include <linux/pgalloc.h>
 
 static void *__init alloc_table(void)
 {

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The front door. Each verb is a script or two; `make help` lists them.
+
+export BASE KSRC ARCH O J ACCEL SMP MEM TIMEOUT V
+
+.PHONY: help run check shell kernel tree paths refresh setup clean
+.NOTPARALLEL:
+
+help:
+	@sed -n 's/^#| \{0,1\}//p' Makefile
+
+#| Verbs
+#|   make run      from nothing to a live report: install what is missing, fetch and assemble the kernel source,
+#|                 build it, boot it in QEMU, show what KASAN_VMALLOC finds there
+#|   make check    all tests; the last line is "N passed, N failed, N skipped"
+#|   make shell    the same kernel with a busybox shell
+#|   make kernel   build only                    make tree     assemble only
+#|   make paths    tree=, build=, image=         make refresh  bring edits of the assembled tree back to here
+#|   make clean    remove out/
+#|
+#| Variables, with their defaults
+#|   BASE=6.12     which kernel; patches/ has a directory for each
+#|   KSRC=         a 6.12.y tree of your own, instead of the Debian package; it is only read
+#|   ARCH=x86_64   O=out (where everything is built)   J=(all CPUs)   V= (1: show the output of each step)
+#|   ACCEL=tcg     or kvm    SMP=2    MEM=2G    TIMEOUT=300 (seconds until a guest is taken to hang)
+#|
+#| Exit codes of the scripts, which make shows as "Error N"
+#|   1 a test failed, or a report did not come as expected     2 bad input     3 packages missing, and no way to install
+#|   4 no disk space     5 the download failed     6 the source or a patch does not fit     7 the build failed
+#|   8 the guest hung     9 the guest panicked, or QEMU failed
+
+run: kernel
+	scripts/run
+
+check: setup
+	scripts/check
+
+shell: kernel
+	scripts/run shell
+
+kernel: tree
+	scripts/build run
+
+tree: setup
+	scripts/assemble
+
+setup:
+	@scripts/setup
+
+paths:
+	@scripts/build run paths
+
+refresh:
+	scripts/refresh
+
+clean:
+	rm -rf "$${O:-out}"
