@@ -404,9 +404,10 @@ unsigned long kasan_shadow_reclaim(unsigned long nr)
 	unsigned long freed = 0;
 
 	while (freed < nr && look) {
-		guard(mutex)(&reclaim_mutex);
+		mutex_lock(&reclaim_mutex);
 		freed += shadow_reclaim_batch(min(nr - freed, SHADOW_BATCH),
 					      &look);
+		mutex_unlock(&reclaim_mutex);
 		cond_resched();
 	}
 	return freed;

@@ -458,22 +458,34 @@ static void stack_oob(struct kunit *test)
 }
 
 struct stack_look {
-	void *base;		/* in: a stack used before; out: this one */
-	size_t dirty;		/* poisoned bytes of shadow below the frame */
+	struct completion done;
+	void *base;		/* the stack of the thread */
+	size_t dirty;		/* granules below its frame that are poisoned */
 };
 
-/* What a thread leaves in the shadow of its stack by exiting in mid-frame. */
+/* Exits in the midst of a frame, whose redzones stay in the shadow. */
+static noinline void exit_in_frame(struct completion *done)
+{
+	u8 array[2048];
+
+	OPTIMIZER_HIDE_VAR(done);
+	memset(array, 0, sizeof(array));
+	barrier_data(array);
+	kthread_complete_and_exit(done, 0);
+}
+
+/* What did the last user leave of its frames? */
 static int look_at_stack(void *arg)
 {
 	struct stack_look *look = arg;
 	u8 *base = task_stack_page(current);
-	u8 *p = base + sizeof(unsigned long) * 2;
 	u8 *frame = __builtin_frame_address(0);
+	u8 *p = base + KASAN_GRANULE_SIZE;	/* after STACK_END_MAGIC */
 
-	look->dirty = 0;
 	for (; p < frame - 512; p += KASAN_GRANULE_SIZE)
 		look->dirty += shadow_byte(p) != 0;
 	look->base = base;
+	exit_in_frame(&look->done);
 	return 0;
 }
 
@@ -486,15 +498,18 @@ static void stack_reuse(struct kunit *test)
 		kunit_skip(test, "Test requires CONFIG_VMAP_STACK=y");
 
 	for (i = 0; i < ARRAY_SIZE(seen); i++) {
-		struct stack_look look;
+		/* on each CPU in turn, so that the caches of all fill up */
+		unsigned int cpu = cpumask_nth(i % num_online_cpus(),
+					       cpu_online_mask);
+		struct stack_look look = {};
 		struct task_struct *task;
 
-		task = kthread_create(look_at_stack, &look, "kasan_stack");
+		init_completion(&look.done);
+		task = kthread_create_on_cpu(look_at_stack, &look, cpu,
+					     "kasan_stack/%u");
 		KUNIT_ASSERT_FALSE(test, IS_ERR(task));
-		get_task_struct(task);
 		wake_up_process(task);
-		kthread_stop(task);
-		put_task_struct(task);
+		wait_for_completion(&look.done);
 
 		KUNIT_EXPECT_EQ(test, look.dirty, 0);
 		for (j = 0; j < i; j++)
