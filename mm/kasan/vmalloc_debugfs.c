@@ -10,6 +10,7 @@
 #include <linux/init.h>
 #include <linux/kasan.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
@@ -50,7 +51,7 @@ DEFINE_SHOW_ATTRIBUTE(stats);
  * The page of shadow at @addr counts @areas areas: are there as many, and is
  * the shadow of the space between them all poison?
  */
-static bool check_page(unsigned long addr, unsigned int areas)
+static bool page_agrees(unsigned long addr, unsigned int areas, bool warn)
 {
 	unsigned long mem = (unsigned long)kasan_shadow_to_mem((void *)addr);
 	const size_t step = PAGE_SIZE >> KASAN_SHADOW_SCALE_SHIFT;
@@ -60,30 +61,50 @@ static bool check_page(unsigned long addr, unsigned int areas)
 
 	for (off = 0; off < PAGE_SIZE; off += step, mem += PAGE_SIZE) {
 		va = find_vmap_area(mem);
-		if (!va) {
-			if (WARN(memchr_inv((void *)addr + off,
-					    KASAN_VMALLOC_INVALID, step),
-				 "shadow at %lx: no area at %lx, but not all poison",
-				 addr, mem))
-				return false;
-		} else if (va != last) {
-			found++;
+		if (!va && memchr_inv((void *)addr + off,
+				      KASAN_VMALLOC_INVALID, step)) {
+			WARN(warn, "shadow at %lx: no area at %lx, but not all poison",
+			     addr, mem);
+			return false;
 		}
+		if (va && va != last)
+			found++;
 		last = va;
 	}
 
-	return !WARN(found != areas, "shadow at %lx: %u areas, %u counted",
-		     addr, found, areas);
+	WARN(warn && found != areas, "shadow at %lx: %u areas, %u counted",
+	     addr, found, areas);
+	return found == areas;
+}
+
+static bool check_page(unsigned long addr, unsigned int areas)
+{
+	return page_agrees(addr, areas, false);
+}
+
+static bool check_page_loud(unsigned long addr, unsigned int areas)
+{
+	return page_agrees(addr, areas, true);
 }
 
 /*
- * Areas that are being allocated or freed meanwhile would be found wrong, and
- * so would those that wait for a purge.
+ * An area that is being made or freed while its page is looked at disagrees for
+ * that moment, and one that waits for RCU (stacks) and the purge until then. A
+ * lost reference disagrees for ever. So look until all agree; what still does
+ * not at the last look is wrong.
  */
 static int check_show(struct seq_file *m, void *unused)
 {
-	vm_unmap_aliases();
-	seq_printf(m, "wrong %lu\n", kasan_shadow_for_each(check_page));
+	unsigned long wrong = 1;
+	int look;
+
+	for (look = 0; wrong && look < 10; look++) {
+		rcu_barrier();
+		vm_unmap_aliases();
+		wrong = kasan_shadow_for_each(look < 9 ? check_page :
+							 check_page_loud);
+	}
+	seq_printf(m, "wrong %lu\n", wrong);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(check);

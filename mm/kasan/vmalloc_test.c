@@ -466,7 +466,7 @@ struct stack_look {
 /* Exits in the midst of a frame, whose redzones stay in the shadow. */
 static noinline void exit_in_frame(struct completion *done)
 {
-	u8 array[2048];
+	u8 array[1024];
 
 	OPTIMIZER_HIDE_VAR(done);
 	memset(array, 0, sizeof(array));
@@ -491,12 +491,13 @@ static int look_at_stack(void *arg)
 
 static void stack_reuse(struct kunit *test)
 {
-	void *seen[64] = {};
+	static void *seen[64];
 	int i, j, reused = 0;
 
 	if (!IS_ENABLED(CONFIG_VMAP_STACK))
 		kunit_skip(test, "Test requires CONFIG_VMAP_STACK=y");
 
+	memset(seen, 0, sizeof(seen));
 	for (i = 0; i < ARRAY_SIZE(seen); i++) {
 		/* on each CPU in turn, so that the caches of all fill up */
 		unsigned int cpu = cpumask_nth(i % num_online_cpus(),
