@@ -4,7 +4,7 @@
 
 export BASE KSRC ARCH O J ACCEL SMP MEM TIMEOUT V
 
-.PHONY: help run check shell kernel tree paths refresh setup clean
+.PHONY: help run check bench shell kernel tree paths refresh setup clean
 .NOTPARALLEL:
 
 help:
@@ -14,6 +14,7 @@ help:
 #|   make run      from nothing to a live report: install what is missing, fetch and assemble the kernel source,
 #|                 build it, boot it in QEMU, show what KASAN_VMALLOC finds there
 #|   make check    all tests; the last line is "N passed, N failed, N skipped"
+#|   make bench    measure the series beside the unmodified base: out/bench/report.md
 #|   make shell    the same kernel with a busybox shell
 #|   make kernel   build only                    make tree     assemble only
 #|   make paths    tree=, build=, image=         make refresh  bring edits of the assembled tree back to here
@@ -35,6 +36,9 @@ run: kernel
 
 check: setup
 	scripts/check
+
+bench: tree
+	scripts/bench
 
 shell: kernel
 	scripts/run shell

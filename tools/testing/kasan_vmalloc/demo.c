@@ -248,38 +248,6 @@ static const struct {
 	  "array[13] of a module, read byte 13" },
 };
 
-/* Areas to hold, for a look at the counters: write how many, 0 frees them. */
-static void **areas;
-static unsigned int nr_areas;
-
-static int set_areas(const char *val, const struct kernel_param *kp)
-{
-	unsigned int nr;
-	int ret = kstrtouint(val, 0, &nr);
-
-	if (ret)
-		return ret;
-	while (nr_areas)
-		vfree(areas[--nr_areas]);
-	kvfree(areas);
-	areas = kvcalloc(nr, sizeof(*areas), GFP_KERNEL);
-	if (nr && !areas)
-		return -ENOMEM;
-	for (; nr_areas < nr; nr_areas++) {
-		areas[nr_areas] = vmalloc(1);
-		if (!areas[nr_areas])
-			return -ENOMEM;
-	}
-	vm_unmap_aliases();
-	return 0;
-}
-
-static const struct kernel_param_ops areas_ops = {
-	.set = set_areas,
-	.get = param_get_uint,
-};
-module_param_cb(areas, &areas_ops, &nr_areas, 0600);
-
 static int __init demo_init(void)
 {
 	int i, ret = -ENOMEM;
@@ -309,7 +277,6 @@ out:
 
 static void __exit demo_exit(void)
 {
-	set_areas("0", NULL);
 }
 
 module_init(demo_init);
