@@ -4,7 +4,7 @@
 
 export BASE KSRC ARCH O J ACCEL SMP MEM TIMEOUT V
 
-.PHONY: help run check bench shell kernel tree paths refresh setup clean
+.PHONY: help run check bench series apply lint bisect-check shell kernel tree paths refresh setup clean
 .NOTPARALLEL:
 
 help:
@@ -15,6 +15,10 @@ help:
 #|                 build it, boot it in QEMU, show what KASAN_VMALLOC finds there
 #|   make check    all tests; the last line is "N passed, N failed, N skipped"
 #|   make bench    measure the series beside the unmodified base: out/bench/report.md
+#|   make series   the patches, with a cover letter and as an mbox, in out/series
+#|   make apply    KSRC=PATH: the series as commits on a branch of your own git tree of 6.12.y
+#|   make lint     what the kernel's own tools say of the series
+#|   make bisect-check   each commit of it builds and boots
 #|   make shell    the same kernel with a busybox shell
 #|   make kernel   build only                    make tree     assemble only
 #|   make paths    tree=, build=, image=         make refresh  bring edits of the assembled tree back to here
@@ -22,7 +26,7 @@ help:
 #|
 #| Variables, with their defaults
 #|   BASE=6.12     which kernel; patches/ has a directory for each
-#|   KSRC=         a 6.12.y tree of your own, instead of the Debian package; it is only read
+#|   KSRC=         a 6.12.y tree of your own, instead of the Debian package; only make apply writes to it
 #|   ARCH=x86_64   O=out (where everything is built)   J=(all CPUs)   V= (1: show the output of each step)
 #|   ACCEL=tcg     or kvm    SMP=2    MEM=2G    TIMEOUT=300 (seconds until a guest is taken to hang)
 #|
@@ -39,6 +43,19 @@ check: setup
 
 bench: tree
 	scripts/bench
+
+series: tree
+	scripts/series
+
+apply: setup
+	scripts/apply
+
+lint: tree
+	@scripts/setup lint
+	scripts/lint
+
+bisect-check: tree
+	scripts/bisect
 
 shell: kernel
 	scripts/run shell

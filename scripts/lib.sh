@@ -46,10 +46,28 @@ log=$out/log
 patches=$root/patches/$BASE
 mkdir -p "$log" 2>/dev/null || die 2 "O=$out: cannot be written to"
 
-# Commits of the assembled tree are the same whoever makes them, and whenever.
-export GIT_AUTHOR_NAME='KASAN_VMALLOC developers' GIT_AUTHOR_EMAIL=maintainers@users.noreply.r-seed-0280a30c.example
-export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
-export GIT_AUTHOR_DATE='2026-11-22T12:00:00+0000' GIT_COMMITTER_DATE='2026-11-22T12:00:00+0000'
+# Who wrote the series. The commits of the assembled tree are the same whoever makes them, and whenever.
+series_author() {
+	export GIT_AUTHOR_NAME='KASAN_VMALLOC developers' GIT_AUTHOR_EMAIL=maintainers@users.noreply.r-seed-0280a30c.example
+	export GIT_AUTHOR_DATE='2026-11-22T12:00:00+0000'
+}
+series_committer() {
+	series_author
+	export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE
+}
+
+# is_kernel DIR: is it a tree of BASE.y without the series? Sets version.
+is_kernel() {
+	[ -f "$1/Makefile" ] && [ -d "$1/mm/kasan" ] || die 2 "KSRC=$1 is no kernel tree"
+	version=$(sed -n 's/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = //p' "$1/Makefile" | paste -sd.)
+	[[ $version = "$BASE".* ]] || die 2 "KSRC=$1 is Linux $version, not $BASE.y"
+	[ ! -e "$1/include/linux/kasan-vmalloc.h" ] || die 2 "KSRC=$1 has the series already"
+}
+
+# is_clean DIR: has that git tree nothing that is not committed?
+is_clean() {
+	[ -z "$(git -C "$1" status --porcelain --untracked-files=no)" ] || die 2 "KSRC=$1 has changes that are not committed"
+}
 
 # need_space MIB DIR: so much must be free there.
 need_space() {
@@ -99,17 +117,32 @@ progress() {
 	printf '  %5d%s steps, %d:%02d   \n' "$done" "${total:+/$done}" $((SECONDS / 60)) $((SECONDS % 60))
 }
 
-# work_tree DIR COMMIT: another worktree of the assembled tree, with only what the series can touch in it. It goes when
-# the script ends, or with drop_work_tree.
+# Have the unmodified base in out/base, beside the assembled tree.
+base_tree() {
+	[ "$(git -C "$out/base" rev-parse HEAD 2>/dev/null)" != "$(git -C "$tree" rev-parse base)" ] || return 0
+	rm -rf "$out/base"
+	git -C "$tree" worktree prune
+	step 6 base git -C "$tree" worktree add --detach "$out/base" base
+}
+
+# work_tree DIR COMMIT [REPO]: another worktree of the assembled tree, or of REPO, with only what the series can touch in
+# it, and without REPO's hooks. It goes when the script ends, or with drop_work_tree.
 work_tree() {
 	drop_work_tree() {
+		unset GIT_CONFIG_COUNT
 		rm -rf "$work_tree"
-		git -C "$tree" worktree prune
+		git -C "$work_repo" worktree prune
 	}
-	work_tree=$1
+	work_tree=$1 work_repo=${3:-$tree}
 	trap drop_work_tree EXIT
 	drop_work_tree
-	git -C "$tree" worktree add -q --no-checkout --detach "$work_tree" "$2"
-	git -C "$work_tree" sparse-checkout set --no-cone /Makefile /MAINTAINERS /Documentation/ /arch/ /include/ /kernel/ /lib/ /mm/
+	git -C "$work_repo" worktree add -q --no-checkout --detach "$work_tree" "$2"
+	# By the environment, so that the configuration of REPO stays as it is.
+	export GIT_CONFIG_COUNT=2 GIT_CONFIG_KEY_0=core.hooksPath GIT_CONFIG_VALUE_0=/dev/null
+	export GIT_CONFIG_KEY_1=core.sparseCheckout GIT_CONFIG_VALUE_1=true
+	local info
+	info=$(git -C "$work_tree" rev-parse --absolute-git-dir)/info
+	mkdir -p "$info"
+	printf '/%s\n' Makefile MAINTAINERS Documentation/ arch/ include/ kernel/ lib/ mm/ >"$info/sparse-checkout"
 	git -C "$work_tree" checkout -q
 }
