@@ -6,10 +6,13 @@
  *   kasan_vmalloc/check   do the pages agree with the areas that there are?
  */
 
+#define pr_fmt(fmt) "kasan_vmalloc: " fmt
+
 #include <linux/debugfs.h>
 #include <linux/init.h>
 #include <linux/kasan.h>
 #include <linux/mm.h>
+#include <linux/printk.h>
 #include <linux/rcupdate.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
@@ -63,8 +66,9 @@ static bool page_agrees(unsigned long addr, unsigned int areas, bool warn)
 		va = find_vmap_area(mem);
 		if (!va && memchr_inv((void *)addr + off,
 				      KASAN_VMALLOC_INVALID, step)) {
-			WARN(warn, "shadow at %lx: no area at %lx, but not all poison",
-			     addr, mem);
+			if (warn)
+				pr_warn("shadow at %lx: no area at %lx, but not all poison\n",
+					addr, mem);
 			return false;
 		}
 		if (va && va != last)
@@ -72,8 +76,9 @@ static bool page_agrees(unsigned long addr, unsigned int areas, bool warn)
 		last = va;
 	}
 
-	WARN(warn && found != areas, "shadow at %lx: %u areas, %u counted",
-	     addr, found, areas);
+	if (warn && found != areas)
+		pr_warn("shadow at %lx: %u areas, %u counted\n",
+			addr, found, areas);
 	return found == areas;
 }
 
@@ -104,6 +109,7 @@ static int check_show(struct seq_file *m, void *unused)
 		wrong = kasan_shadow_for_each(look < 9 ? check_page :
 							 check_page_loud);
 	}
+	WARN(wrong, "%lu pages of shadow do not agree with the areas\n", wrong);
 	seq_printf(m, "wrong %lu\n", wrong);
 	return 0;
 }

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Operations of the vmalloc family for fault injection: the guest's init sets
- * /proc/self/fail-nth and writes the name of one to the parameter "op". What an
- * operation got before an allocation failed it gives back, so that afterwards
- * no page of shadow may count an area that is not there.
+ * /proc/self/fail-nth and writes the name of one to the parameter "op", or the
+ * name and a number to have it run so many times. What an operation got before an
+ * allocation failed it gives back, so that afterwards no page of shadow may count
+ * an area that is not there.
  */
 
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/vmalloc.h>
 
 /* More than one block of vm_map_ram() holds. */
@@ -80,13 +83,34 @@ static const struct {
 	{ "percpu", op_percpu },
 };
 
+/* Many times, with what the fault attributes say for tasks that are to fail. */
+static void run_often(int (*run)(void), unsigned int times)
+{
+	while (times--) {
+		/* no block of vm_map_ram() left, nor its index */
+		vm_unmap_aliases();
+		current->make_it_fail = 1;
+		run();
+		current->make_it_fail = 0;
+		cond_resched();
+	}
+}
+
 static int set_op(const char *val, const struct kernel_param *kp)
 {
-	int i;
+	unsigned int i, times = 0;
+	char name[16];
 
-	for (i = 0; i < ARRAY_SIZE(ops); i++)
-		if (sysfs_streq(val, ops[i].name))
+	if (sscanf(val, "%15s %u", name, &times) < 1)
+		return -EINVAL;
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
+		if (strcmp(name, ops[i].name))
+			continue;
+		if (!times)
 			return ops[i].run();
+		run_often(ops[i].run, times);
+		return 0;
+	}
 	return -EINVAL;
 }
 
