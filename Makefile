@@ -27,7 +27,8 @@ help:
 #| Variables, with their defaults
 #|   BASE=6.12     which kernel; patches/ has a directory for each
 #|   KSRC=         a 6.12.y tree of your own, instead of the Debian package; only make apply writes to it
-#|   ARCH=x86_64   O=out (where everything is built)   J=(all CPUs)   V= (1: show the output of each step)
+#|   ARCH=x86_64   or arm64 (make check: both)
+#|   O=out (where everything is built)   J=(all CPUs)   V= (1: show the output of each step)
 #|   ACCEL=tcg     or kvm    SMP=2    MEM=2G    TIMEOUT=300 (seconds until a guest is taken to hang)
 #|
 #| Exit codes of the scripts, which make shows as "Error N"
@@ -38,7 +39,8 @@ help:
 run: kernel
 	scripts/run
 
-check: setup
+check:
+	@for arch in $${ARCH:-x86_64 arm64}; do ARCH=$$arch scripts/setup || exit; done
 	scripts/check
 
 bench: tree

@@ -41,7 +41,7 @@ number TIMEOUT "$TIMEOUT"
 
 out=$(realpath -m "${O:-$root/out}")
 tree=$out/tree
-log=$out/log
+log=$out/log/$ARCH
 # shellcheck disable=SC2034 # for those who source this
 patches=$root/patches/$BASE
 mkdir -p "$log" 2>/dev/null || die 2 "O=$out: cannot be written to"
@@ -76,7 +76,7 @@ need_space() {
 	[ "$free" -ge "$1" ] || die 4 "no disk space: $free MiB free in $2, $1 MiB needed; free some, or set O= to another place"
 }
 
-# step CODE NAME COMMAND...: run it, with its output in out/log/NAME.log (and on the terminal with V=1).
+# step CODE NAME COMMAND...: run it, with its output in out/log/ARCH/NAME.log (and on the terminal with V=1).
 # If it fails, say so, show the end of the log, exit with CODE.
 step() {
 	local code=$1 name=$2 status=0
@@ -92,12 +92,16 @@ step() {
 	die "$code" "\`$1\` failed (status $status); its log is $log/$name.log"
 }
 
-# The compiler, through ccache where there is one: in depend mode, as looking things up costs half as much as compiling
-# otherwise.
+# How make is called for a kernel. The compiler goes through ccache where there is one: in depend mode, as looking things
+# up costs half as much as compiling otherwise.
 export CCACHE_DEPEND=1
-kernel_cc() {
-	if command -v ccache >/dev/null; then echo "CC=ccache gcc"; else echo "CC=gcc"; fi
-}
+# shellcheck disable=SC2034 # for those who source this
+case $ARCH in
+x86_64) cross='' image_path=arch/x86/boot/bzImage ;;
+arm64) cross=aarch64-linux-gnu- image_path=arch/arm64/boot/Image ;;
+esac
+# shellcheck disable=SC2034 # for those who source this
+kernel_make=("ARCH=$ARCH" "CROSS_COMPILE=$cross" "CC=$(command -v ccache >/dev/null && echo 'ccache ')${cross}gcc" LOCALVERSION=)
 
 # progress [TOTAL]: the output of make as steps done, of how many, and the time so far. One line on a terminal, else a
 # line now and then. Warnings are shown whole.
