@@ -34,6 +34,7 @@
 #include <trace/events/kmem.h>
 #include <trace/events/printk.h>
 
+#include <asm/sections.h>
 #include <asm/tlbflush.h>
 
 #include "../internal.h"
@@ -674,6 +675,16 @@ static void top_level_tables(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, absent, 0);
 }
 
+/* The image can lie in vmalloc space; behind it begins what areas get. */
+static void kernel_image(struct kunit *test)
+{
+	if (!is_vmalloc_or_module_addr(_text))
+		kunit_skip(test, "Test requires the kernel image in vmalloc space");
+
+	KUNIT_EXPECT_EQ(test, shadow_byte(_text), 0);
+	KUNIT_EXPECT_TRUE(test, all_poison(_end, PAGE_SIZE));
+}
+
 /* Memory hotplug vmallocs KASAN's own shadow: leave that alone. */
 static void other_space(struct kunit *test)
 {
@@ -1274,6 +1285,7 @@ static struct kunit_case kasan_vmalloc_test_cases[] = {
 	KUNIT_CASE_SLOW(sharing),
 	KUNIT_CASE(counting),
 	KUNIT_CASE(top_level_tables),
+	KUNIT_CASE(kernel_image),
 	KUNIT_CASE(other_space),
 	KUNIT_CASE_SLOW(hold_and_return),
 	KUNIT_CASE(idle_limit),
