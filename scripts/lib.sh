@@ -101,7 +101,7 @@ x86_64) cross='' image_path=arch/x86/boot/bzImage ;;
 arm64) cross=aarch64-linux-gnu- image_path=arch/arm64/boot/Image ;;
 esac
 # shellcheck disable=SC2034 # for those who source this
-kernel_make=("ARCH=$ARCH" "CROSS_COMPILE=$cross" "CC=$(command -v ccache >/dev/null && echo 'ccache ')${cross}gcc" LOCALVERSION=)
+kernel_make=("ARCH=$ARCH" "CROSS_COMPILE=$cross" "CC=$(! command -v ccache >/dev/null || echo 'ccache ')${cross}gcc" LOCALVERSION=)
 
 # progress [TOTAL]: the output of make as steps done, of how many, and the time so far. One line on a terminal, else a
 # line now and then. Warnings are shown whole.
