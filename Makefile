@@ -57,7 +57,7 @@ lint: tree
 	scripts/lint
 
 bisect-check: tree
-	scripts/bisect
+	scripts/bisect-check
 
 shell: kernel
 	scripts/run shell
