@@ -4,7 +4,7 @@
 
 export BASE KSRC ARCH O J ACCEL SMP MEM TIMEOUT V
 
-.PHONY: help run check bench series apply lint bisect-check shell kernel tree paths refresh setup clean
+.PHONY: help run check check-all bench series apply lint bisect-check shell kernel tree paths refresh setup clean
 .NOTPARALLEL:
 
 help:
@@ -14,6 +14,7 @@ help:
 #|   make run      from nothing to a live report: install what is missing, fetch and assemble the kernel source,
 #|                 build it, boot it in QEMU, show what KASAN_VMALLOC finds there
 #|   make check    all tests; the last line is "N passed, N failed, N skipped"
+#|   make check-all   with the tag-based modes, the sizes of pages and addresses of arm64, too
 #|   make bench    measure the series beside the unmodified base: out/bench/report.md
 #|   make series   the patches, with a cover letter and as an mbox, in out/series
 #|   make apply    KSRC=PATH: the series as commits on a branch of your own git tree of 6.12.y
@@ -39,9 +40,9 @@ help:
 run: kernel
 	scripts/run
 
-check:
+check check-all:
 	@for arch in $${ARCH:-x86_64 arm64}; do ARCH=$$arch scripts/setup || exit; done
-	scripts/check
+	scripts/check $(if $(@:check=),all)
 
 bench: tree
 	scripts/bench

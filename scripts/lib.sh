@@ -103,6 +103,24 @@ esac
 # shellcheck disable=SC2034 # for those who source this
 kernel_make=("ARCH=$ARCH" "CROSS_COMPILE=$cross" "CC=$(! command -v ccache >/dev/null || echo 'ccache ')${cross}gcc" LOCALVERSION=)
 
+# wanted FLAVOUR: what to ask of Kconfig for a flavour of kernel, see scripts/build.
+wanted() {
+	local mode=../../../kernel/configs/kasan_vmalloc.config tests='kunit.config tests.config'
+	case ${1#base-} in
+	run) ;;
+	debug) tests+=' debug.config' ;;
+	39bit | 16k | 64k) tests+=" ${1#base-}.config" ;;
+	sw_tags) mode=sw_tags.config ;;
+	hw_tags) mode=hw_tags.config tests=kunit.config ;;
+	bench | base) tests= ;;
+	floor) mode=generic.config tests= ;;
+	*) die 2 "no flavour $1" ;;
+	esac
+	[[ $1 != base-* ]] || tests=${tests/tests.config/}
+	# shellcheck disable=SC2086 # a list
+	(cd "$testing" && cat common.config "arch-$ARCH.config" $mode $tests)
+}
+
 # progress [TOTAL]: the output of make as steps done, of how many, and the time so far. One line on a terminal, else a
 # line now and then. Warnings are shown whole.
 progress() {

@@ -23,7 +23,13 @@
 #include "kasan.h"
 #include "vmalloc_shadow.h"
 
-/* Shadow of whole pages can be set in words. */
+/*
+ * What differs between the modes follows from the granule, which a byte of
+ * shadow describes: 8 bytes, with tags 16. So a page of shadow describes 8 or 16
+ * pages, and the shadow of a page can be set in words.
+ */
+static_assert(KASAN_GRANULE_SIZE == (IS_ENABLED(CONFIG_KASAN_GENERIC) ? 8 : 16));
+static_assert(KASAN_MEMORY_PER_SHADOW_PAGE == KASAN_GRANULE_SIZE * PAGE_SIZE);
 static_assert((PAGE_SIZE >> KASAN_SHADOW_SCALE_SHIFT) % sizeof(u64) == 0);
 
 /* Bytes of shadow that are set or read between two offers to reschedule. */

@@ -41,9 +41,19 @@
 #include "kasan.h"
 #include "vmalloc_shadow.h"
 
-/* What reports call the two things that go wrong. */
-#define OOB	"vmalloc-out-of-bounds"
-#define UAF	"vmalloc-out-of-bounds"
+/* What reports call the things that go wrong. */
+#ifdef CONFIG_KASAN_SW_TAGS
+#define OOB		"invalid-access"
+#define UAF		"invalid-access"
+#define STACK_OOB	"invalid-access"
+#else
+#define OOB		"vmalloc-out-of-bounds"
+#define UAF		"vmalloc-out-of-bounds"
+#define STACK_OOB	"stack-out-of-bounds"
+#endif
+
+/* A stretch of memory with a fair number of pages of shadow. */
+#define STRETCH		(32 * KASAN_MEMORY_PER_SHADOW_PAGE)
 
 /* The last report on the console, and how many there were. */
 static struct {
@@ -113,24 +123,39 @@ static void expect_report(struct kunit *test, const char *kind,
 	expect_report(__test, kind, __func__, #expr);		\
 } while (0)
 
+/* Instead of a byte of shadow. */
+#define NO_SHADOW	0x100
+
 /* An access to memory that is there. */
 #define read_byte(p)	((void)READ_ONCE(*(u8 *)(p)))
 #define write_byte(p)	WRITE_ONCE(*(u8 *)(p), 1)
 /* An access to memory that is not. */
 #define check_byte(p)	((void)kasan_check_read((p), 1))
 
-static u8 shadow_byte(const void *mem)
+/* The first byte after an object of @size that KASAN can tell from it. */
+static size_t first_bad(size_t size)
+{
+	return IS_ENABLED(CONFIG_KASAN_GENERIC) ? size :
+	       round_up(size, KASAN_GRANULE_SIZE);
+}
+
+static u8 *shadow_of(const void *mem)
+{
+	return kasan_mem_to_shadow(kasan_reset_tag(mem));
+}
+
+static int shadow_byte(const void *mem)
 {
 	u8 byte = 0;
 
-	if (get_kernel_nofault(byte, (u8 *)kasan_mem_to_shadow(mem)))
-		return 0xee;	/* no shadow; not a value of KASAN's */
+	if (get_kernel_nofault(byte, shadow_of(mem)))
+		return NO_SHADOW;
 	return byte;
 }
 
 static bool all_poison(const void *mem, size_t size)
 {
-	return !memchr_inv(kasan_mem_to_shadow(mem), KASAN_VMALLOC_INVALID,
+	return !memchr_inv(shadow_of(mem), KASAN_VMALLOC_INVALID,
 			   size >> KASAN_SHADOW_SCALE_SHIFT);
 }
 
@@ -141,10 +166,10 @@ static void expect_shadow(struct kunit *test, const u8 *mem, size_t size,
 	size_t off, left;
 
 	for (off = 0; off < area; off += KASAN_GRANULE_SIZE) {
-		u8 want, byte = shadow_byte(mem + off);
+		int want, byte = shadow_byte(mem + off);
 
-		left = size > off ? size - off : 0;
-		want = left >= KASAN_GRANULE_SIZE ? 0 :
+		left = size > off ? first_bad(size) - off : 0;
+		want = left >= KASAN_GRANULE_SIZE ? get_tag(mem) :
 		       left ? left : KASAN_VMALLOC_INVALID;
 		if (byte == want)
 			continue;
@@ -241,7 +266,7 @@ static int pages_mapped(unsigned long start, unsigned long size)
 	int nr = 0;
 
 	for (addr = start; addr < start + size; addr += KASAN_MEMORY_PER_SHADOW_PAGE)
-		nr += shadow_byte((void *)addr) != 0xee;
+		nr += shadow_byte((void *)addr) != NO_SHADOW;
 	return nr;
 }
 
@@ -276,16 +301,19 @@ static void vmalloc_oob(struct kunit *test)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		size_t size = sizes[i];
+		size_t size = sizes[i], bad = first_bad(size);
 		u8 *p = vmalloc(size);
 
 		KUNIT_ASSERT_NOT_NULL(test, p);
 		OPTIMIZER_HIDE_VAR(p);
 		write_byte(p);
 		write_byte(p + size - 1);
-		EXPECT_REPORT(test, OOB, read_byte(p + size));
-		EXPECT_REPORT(test, OOB, write_byte(p + size));
-		EXPECT_REPORT(test, OOB, read_byte(p + PAGE_ALIGN(size) - 1));
+		if (bad < PAGE_ALIGN(size)) {
+			EXPECT_REPORT(test, OOB, read_byte(p + bad));
+			EXPECT_REPORT(test, OOB, write_byte(p + bad));
+			EXPECT_REPORT(test, OOB,
+				      read_byte(p + PAGE_ALIGN(size) - 1));
+		}
 		/* the guard page */
 		EXPECT_REPORT(test, OOB, check_byte(p + PAGE_ALIGN(size)));
 		expect_shadow(test, p, size, PAGE_ALIGN(size) + PAGE_SIZE);
@@ -405,7 +433,11 @@ static void percpu_oob_uaf(struct kunit *test)
 		OPTIMIZER_HIDE_VAR(p);
 		write_byte(p);
 		write_byte(p + SIZE - 1);
-		EXPECT_REPORT(test, OOB, read_byte(p + SIZE));
+		EXPECT_REPORT(test, OOB, read_byte(p + first_bad(SIZE)));
+		/* with tags, the one that goes with the per-cpu pointer */
+		KUNIT_EXPECT_EQ(test, get_tag(p), get_tag(per_cpu_ptr(ptr, 0)));
+		if (IS_ENABLED(CONFIG_KASAN_SW_TAGS))
+			KUNIT_EXPECT_NE(test, get_tag(p), KASAN_TAG_KERNEL);
 	}
 
 	free_percpu(ptr);
@@ -431,6 +463,8 @@ static void module_space(struct kunit *test)
 
 	if (!IS_ENABLED(CONFIG_EXECMEM))
 		kunit_skip(test, "Test requires CONFIG_EXECMEM=y");
+	if (IS_ENABLED(CONFIG_KASAN_SW_TAGS))
+		kunit_skip(test, "Modules are used without a tag");
 
 	p = execmem_alloc(EXECMEM_MODULE_DATA, size);
 	KUNIT_ASSERT_NOT_NULL(test, p);
@@ -441,6 +475,24 @@ static void module_space(struct kunit *test)
 	expect_shadow(test, p, size, PAGE_ALIGN(size) + PAGE_SIZE);
 	execmem_free(p);
 	EXPECT_REPORT(test, UAF, check_byte(p));
+}
+
+/* A program counter has no tag, so code is used without. */
+static void executable(struct kunit *test)
+{
+	u8 *p = __vmalloc_node_range(100, 1, VMALLOC_START, VMALLOC_END,
+				     GFP_KERNEL, PAGE_KERNEL_EXEC, 0,
+				     NUMA_NO_NODE, __builtin_return_address(0));
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	OPTIMIZER_HIDE_VAR(p);
+	write_byte(p);
+	write_byte(p + 99);
+	if (IS_ENABLED(CONFIG_KASAN_SW_TAGS))
+		KUNIT_EXPECT_EQ(test, get_tag(p), KASAN_TAG_KERNEL);
+	else
+		EXPECT_REPORT(test, OOB, read_byte(p + 100));
+	vfree(p);
 }
 
 static void stack_oob(struct kunit *test)
@@ -455,7 +507,7 @@ static void stack_oob(struct kunit *test)
 	OPTIMIZER_HIDE_VAR(p);
 	write_byte(p);
 	write_byte(p + sizeof(array) - 1);
-	EXPECT_REPORT(test, "stack-out-of-bounds", read_byte(p + sizeof(array)));
+	EXPECT_REPORT(test, STACK_OOB, read_byte(p + first_bad(sizeof(array))));
 }
 
 struct stack_look {
@@ -497,6 +549,8 @@ static void stack_reuse(struct kunit *test)
 
 	if (!IS_ENABLED(CONFIG_VMAP_STACK))
 		kunit_skip(test, "Test requires CONFIG_VMAP_STACK=y");
+	if (IS_ENABLED(CONFIG_KASAN_SW_TAGS))
+		kunit_skip(test, "A frame sets the tags of what is in it");
 
 	memset(seen, 0, sizeof(seen));
 	for (i = 0; i < ARRAY_SIZE(seen); i++) {
@@ -537,7 +591,7 @@ static void vrealloc_bytes(struct kunit *test)
 		expect_shadow(test, p, sizes[i], area);
 		write_byte(p);
 		write_byte(p + sizes[i] - 1);
-		EXPECT_REPORT(test, OOB, check_byte(p + sizes[i]));
+		EXPECT_REPORT(test, OOB, check_byte(p + first_bad(sizes[i])));
 	}
 	vfree(p);
 }
@@ -555,7 +609,7 @@ static void witness_alloc(struct kunit *test, struct witness *w,
 			  unsigned long addr, size_t size)
 {
 	w->mem = vmalloc_at(addr, size);
-	KUNIT_ASSERT_PTR_EQ(test, (void *)w->mem, (void *)addr);
+	KUNIT_ASSERT_PTR_EQ(test, kasan_reset_tag(w->mem), (void *)addr);
 	w->size = size;
 	expect_shadow(test, w->mem, size, PAGE_ALIGN(size) + PAGE_SIZE);
 }
@@ -619,28 +673,29 @@ static void sharing(struct kunit *test)
 /* The page goes idle with the last of its areas, and not before. */
 static void counting(struct kunit *test)
 {
+	enum { NR = KASAN_GRANULE_SIZE / 2 };
 	unsigned long space = fresh_space();
-	void *p[4];
+	void *p[NR];
 	int i;
 
-	/* 4 areas of 2 pages: one page of shadow */
+	/* areas of 2 pages that fill one page of shadow */
 	KUNIT_EXPECT_EQ(test, areas_at(space), -1);
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < NR; i++) {
 		p[i] = vmalloc_at(space + i * 2 * PAGE_SIZE, 1);
 		KUNIT_ASSERT_NOT_NULL(test, p[i]);
 		KUNIT_EXPECT_EQ(test, areas_at(space), i + 1);
 	}
-	KUNIT_EXPECT_EQ(test, pages_mapped(space, SZ_1M), 1);
-	for (i = 0; i < 4; i++) {
+	KUNIT_EXPECT_EQ(test, pages_mapped(space, STRETCH), 1);
+	for (i = 0; i < NR; i++) {
 		vfree(p[i]);
 		/* counted until the purge */
-		KUNIT_EXPECT_EQ(test, areas_at(space), 4 - i);
+		KUNIT_EXPECT_EQ(test, areas_at(space), NR - i);
 		vm_unmap_aliases();
-		KUNIT_EXPECT_EQ(test, areas_at(space), 3 - i);
+		KUNIT_EXPECT_EQ(test, areas_at(space), NR - 1 - i);
 	}
 
 	/* idle: kept, and used again */
-	KUNIT_EXPECT_EQ(test, pages_mapped(space, SZ_1M), 1);
+	KUNIT_EXPECT_EQ(test, pages_mapped(space, STRETCH), 1);
 	KUNIT_EXPECT_TRUE(test, all_poison((void *)space, KASAN_MEMORY_PER_SHADOW_PAGE));
 	p[0] = vmalloc_at(space, 1);
 	KUNIT_EXPECT_EQ(test, areas_at(space), 1);
@@ -648,7 +703,7 @@ static void counting(struct kunit *test)
 
 	settle();
 	KUNIT_EXPECT_EQ(test, areas_at(space), -1);
-	KUNIT_EXPECT_EQ(test, pages_mapped(space, SZ_1M), 0);
+	KUNIT_EXPECT_EQ(test, pages_mapped(space, STRETCH), 0);
 }
 
 /*
@@ -681,7 +736,7 @@ static void kernel_image(struct kunit *test)
 	if (!is_vmalloc_or_module_addr(_text))
 		kunit_skip(test, "Test requires the kernel image in vmalloc space");
 
-	KUNIT_EXPECT_EQ(test, shadow_byte(_text), 0);
+	KUNIT_EXPECT_EQ(test, shadow_byte(_text), KASAN_SHADOW_INIT);
 	KUNIT_EXPECT_TRUE(test, all_poison(_end, PAGE_SIZE));
 }
 
@@ -690,7 +745,7 @@ static void other_space(struct kunit *test)
 {
 	struct kasan_shadow_stats before = read_stats(), after;
 	void *mem = kmalloc(PAGE_SIZE, GFP_KERNEL);
-	unsigned long addr = (unsigned long)mem;
+	unsigned long addr = (unsigned long)kasan_reset_tag(mem);
 
 	KUNIT_ASSERT_NOT_NULL(test, mem);
 	KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(addr, PAGE_SIZE, GFP_KERNEL), 0);
@@ -760,7 +815,7 @@ static void idle_limit(struct kunit *test)
 {
 	unsigned long limit = read_stats().idle_limit;
 	unsigned long space = fresh_space();
-	unsigned long size = SZ_16M;	/* 512 pages of shadow */
+	unsigned long size = 512 * KASAN_MEMORY_PER_SHADOW_PAGE;
 	int i;
 
 	settle();
@@ -920,8 +975,9 @@ static void populate_fails(struct kunit *test)
 /* The same for the areas of a per-cpu chunk, which are populated in turn. */
 static void percpu_fails(struct kunit *test)
 {
-	static const size_t sizes[] = { SZ_64K, SZ_64K, SZ_64K };
-	static const unsigned long offsets[] = { 0, SZ_1M, SZ_2M };
+	enum { SIZE = 2 * KASAN_MEMORY_PER_SHADOW_PAGE };
+	static const size_t sizes[] = { SIZE, SIZE, SIZE };
+	static const unsigned long offsets[] = { 0, STRETCH, 2 * STRETCH };
 	struct vm_struct **vms = NULL;
 	unsigned long last;
 	int n, i;
@@ -932,23 +988,23 @@ static void percpu_fails(struct kunit *test)
 	for (n = 0; n < 20; n++) {
 		settle();
 		let_fail_after(test, n);
-		vms = pcpu_get_vm_areas(offsets, sizes, 3, SZ_64K);
+		vms = pcpu_get_vm_areas(offsets, sizes, 3, SIZE);
 		let_succeed(test);
 		if (vms)
 			break;
 	}
-	KUNIT_EXPECT_GE(test, n, 3 * SZ_64K / KASAN_MEMORY_PER_SHADOW_PAGE);
+	KUNIT_EXPECT_GE(test, n, 3 * SIZE / KASAN_MEMORY_PER_SHADOW_PAGE);
 	KUNIT_ASSERT_NOT_NULL(test, vms);
-	last = (unsigned long)vms[2]->addr;
+	last = (unsigned long)kasan_reset_tag(vms[2]->addr);
 
 	/* No byte stays accessible, not in the last page either. */
 	for (i = 0; i < 3; i++) {
-		KUNIT_EXPECT_EQ(test, areas_at((unsigned long)vms[i]->addr), 1);
+		KUNIT_EXPECT_EQ(test, areas_at(last - offsets[2] + offsets[i]), 1);
 		kasan_unpoison_vmalloc(vms[i]->addr, sizes[i],
 				       KASAN_VMALLOC_PROT_NORMAL);
 	}
 	pcpu_free_vm_areas(vms, 3);
-	KUNIT_EXPECT_TRUE(test, all_poison((void *)last, SZ_64K));
+	KUNIT_EXPECT_TRUE(test, all_poison((void *)last, SIZE));
 	settle();
 	for (i = 0; i < 3; i++)
 		KUNIT_EXPECT_EQ(test, pages_mapped(last - offsets[2] + offsets[i],
@@ -980,7 +1036,7 @@ static void populate_gfp(struct kunit *test)
 		{ GFP_NOFS, __GFP_FS },
 		{ GFP_NOIO, __GFP_FS | __GFP_IO },
 	};
-	unsigned long size = SZ_1M;
+	unsigned long size = STRETCH;
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -1038,7 +1094,7 @@ static void probe_page_free(void *unused, struct page *page, unsigned int order)
 /* Pages are freed when the flush is through, and one flush serves many. */
 static void flush_before_free(struct kunit *test)
 {
-	unsigned long space = fresh_space(), size = SZ_1M;
+	unsigned long space = fresh_space(), size = STRETCH;
 	int nr = size / KASAN_MEMORY_PER_SHADOW_PAGE;
 
 	settle();
@@ -1073,7 +1129,7 @@ static void populate_in_flush(unsigned long start, unsigned long end)
 		flush_tlb_kernel_range(start, end);
 		flush_watch.in_time += start == shadow &&
 				       end == shadow + PAGE_SIZE &&
-				       shadow_byte((void *)space) == 0xee;
+				       shadow_byte((void *)space) == NO_SHADOW;
 	}
 	flush_tlb_kernel_range(start, end);
 }
@@ -1081,7 +1137,7 @@ static void populate_in_flush(unsigned long start, unsigned long end)
 /* Nothing is mapped over a pending flush: who needs the slot flushes it. */
 static void populate_flushes(struct kunit *test)
 {
-	unsigned long space = fresh_space(), size = SZ_1M;
+	unsigned long space = fresh_space(), size = STRETCH;
 	unsigned long slot_flushes = event(KASAN_SHADOW_SLOT_FLUSHES);
 
 	settle();
@@ -1163,12 +1219,13 @@ static void flush_all_cpus(struct kunit *test)
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	KUNIT_EXPECT_EQ(test, r.before, KASAN_VMALLOC_INVALID);
-	KUNIT_EXPECT_EQ(test, r.after, 0xee);
+	KUNIT_EXPECT_EQ(test, r.after, NO_SHADOW);
 }
 
 /* ------------------------------- Concurrency ------------------------------ */
 
 #define NR_ROUNDS	2000
+#define CHURN_SPACE	(512 * KASAN_MEMORY_PER_SHADOW_PAGE)
 
 struct worker {
 	struct task_struct *task;
@@ -1191,14 +1248,15 @@ static int churn(void *arg)
 	for (i = 0; i < NR_ROUNDS; i++) {
 		n = prandom_u32_state(&rnd) % ARRAY_SIZE(held);
 		if (held[n]) {
-			w->wrong += !!memchr_inv(kasan_mem_to_shadow(held[n]), 0,
+			w->wrong += !!memchr_inv(shadow_of(held[n]),
+						 get_tag(held[n]),
 						 size[n] >> KASAN_SHADOW_SCALE_SHIFT);
 			memset(held[n], i, size[n]);
 			vfree(held[n]);
 		}
 		size[n] = (1 + prandom_u32_state(&rnd) % 8) * PAGE_SIZE;
 		held[n] = __vmalloc_node_range(size[n], 1, w->space,
-					       w->space + SZ_16M, GFP_KERNEL,
+					       w->space + CHURN_SPACE, GFP_KERNEL,
 					       PAGE_KERNEL, 0, NUMA_NO_NODE,
 					       __builtin_return_address(0));
 		w->failed += !held[n];
@@ -1268,7 +1326,7 @@ static void churn_and_reclaim(struct kunit *test)
 		   diff(&before, &after, KASAN_SHADOW_FLUSHES),
 		   diff(&before, &after, KASAN_SHADOW_SLOT_FLUSHES));
 	KUNIT_EXPECT_GT(test, diff(&before, &after, KASAN_SHADOW_RECLAIMED), 0);
-	KUNIT_EXPECT_EQ(test, pages_mapped(space, SZ_16M), 0);
+	KUNIT_EXPECT_EQ(test, pages_mapped(space, CHURN_SPACE), 0);
 	expect_counts(test);
 }
 
@@ -1279,6 +1337,7 @@ static struct kunit_case kasan_vmalloc_test_cases[] = {
 	KUNIT_CASE(vm_map_ram_uaf),
 	KUNIT_CASE(percpu_oob_uaf),
 	KUNIT_CASE(module_space),
+	KUNIT_CASE(executable),
 	KUNIT_CASE(stack_oob),
 	KUNIT_CASE(stack_reuse),
 	KUNIT_CASE(vrealloc_bytes),

@@ -22,7 +22,29 @@
 #include <linux/percpu.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
+#include <linux/stringify.h>
 #include <linux/vmalloc.h>
+
+/*
+ * The first byte after an object of 13, 100 or 1000 bytes that is told apart from
+ * it, and what reports say. With tags a granule is 16 bytes, a report does not
+ * say more than that the tags differ, and globals have none.
+ */
+#ifdef CONFIG_KASAN_SW_TAGS
+#define PAST_13		16
+#define PAST_100	112
+#define PAST_1000	1008
+#define OOB		"invalid-access"
+#define UAF		"invalid-access"
+#define STACK_OOB	"invalid-access"
+#else
+#define PAST_13		13
+#define PAST_100	100
+#define PAST_1000	1000
+#define OOB		"vmalloc-out-of-bounds"
+#define UAF		"vmalloc-out-of-bounds"
+#define STACK_OOB	"stack-out-of-bounds"
+#endif
 
 #define legal()		pr_info("legal\n")
 #define bad()		pr_info("bad\n")
@@ -43,7 +65,7 @@ static noinline int vmalloc_oob(void)
 	legal();
 	write_byte(p + 99);
 	bad();
-	write_byte(p + 100);
+	write_byte(p + PAST_100);
 	vfree(p);
 	return 0;
 }
@@ -158,7 +180,7 @@ static noinline int alloc_percpu_oob(void)
 	legal();
 	write_byte(p + 999);
 	bad();
-	write_byte(p + 1000);
+	write_byte(p + PAST_1000);
 	free_percpu(area);
 	return 0;
 }
@@ -192,7 +214,7 @@ static noinline int thread_stack_oob(void *done)
 	legal();
 	write_byte(p + 12);
 	bad();
-	write_byte(p + 13);
+	write_byte(p + PAST_13);
 	complete(done);
 	return 0;
 }
@@ -209,7 +231,7 @@ static int run_thread(void)
 	return 0;
 }
 
-static noinline int module_global_oob(void)
+static noinline __maybe_unused int module_global_oob(void)
 {
 	u8 *p = global;
 
@@ -221,16 +243,13 @@ static noinline int module_global_oob(void)
 	return 0;
 }
 
-#define OOB "vmalloc-out-of-bounds"
-#define UAF "vmalloc-out-of-bounds"
-
 static const struct {
 	const char *name;
 	int (*run)(void);
 	const char *kind;
 	const char *what;
 } cases[] = {
-	{ "vmalloc_oob", vmalloc_oob, OOB, "vmalloc(100), write byte 100" },
+	{ "vmalloc_oob", vmalloc_oob, OOB, "vmalloc(100), write byte " __stringify(PAST_100) },
 	{ "vmalloc_uaf", vmalloc_uaf, UAF, "vmalloc(100), vfree, read byte 0" },
 	{ "vmap_oob", vmap_oob, OOB, "vmap of 2 pages, read the byte after" },
 	{ "vmap_uaf", vmap_uaf, UAF, "vmap of 2 pages, vunmap, read byte 0" },
@@ -239,13 +258,15 @@ static const struct {
 	{ "vm_map_ram_uaf", vm_map_ram_uaf, UAF,
 	  "vm_map_ram of 2 pages, vm_unmap_ram, read byte 0" },
 	{ "alloc_percpu_oob", alloc_percpu_oob, OOB,
-	  "alloc_percpu of 1000 bytes, write byte 1000" },
+	  "alloc_percpu of 1000 bytes, write byte " __stringify(PAST_1000) },
 	{ "alloc_percpu_uaf", alloc_percpu_uaf, UAF,
 	  "alloc_percpu of 1000 bytes, free_percpu, read byte 0" },
-	{ "thread_stack_oob", run_thread, "stack-out-of-bounds",
-	  "array[13] on a thread's stack, write byte 13" },
+	{ "thread_stack_oob", run_thread, STACK_OOB,
+	  "array[13] on a thread's stack, write byte " __stringify(PAST_13) },
+#ifndef CONFIG_KASAN_SW_TAGS
 	{ "module_global_oob", module_global_oob, "global-out-of-bounds",
 	  "array[13] of a module, read byte 13" },
+#endif
 };
 
 static int __init demo_init(void)
@@ -258,6 +279,7 @@ static int __init demo_init(void)
 			goto out;
 	}
 
+	pr_info("%zu cases\n", ARRAY_SIZE(cases));
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		pr_info("begin %s expect %s: %s\n", cases[i].name,
 			cases[i].kind, cases[i].what);
