@@ -334,6 +334,7 @@ static bool shadow_unmap(struct page *page)
 	pte_clear(&init_mm, addr, shadow_slot(addr));
 	store.nr_cleared++;
 	store.nr_mapped--;
+	count_event(KASAN_SHADOW_RECLAIMED);
 	return true;
 }
 
@@ -384,7 +385,6 @@ static unsigned long shadow_reclaim_batch(unsigned long max, unsigned long *look
 		list_del(&page->lru);
 		set_page_private(page, 0);
 		account_idle(page_pgdat(page), -1);
-		count_event(KASAN_SHADOW_RECLAIMED);
 		page_ref_unfreeze(page, 1);
 		__free_page(page);
 	}
