@@ -29,7 +29,7 @@
  * pages, and the shadow of a page can be set in words.
  */
 static_assert(KASAN_GRANULE_SIZE == (IS_ENABLED(CONFIG_KASAN_GENERIC) ? 8 : 16));
-static_assert(KASAN_MEMORY_PER_SHADOW_PAGE == KASAN_GRANULE_SIZE * PAGE_SIZE);
+static_assert(KASAN_MEMORY_PER_SHADOW_PAGE / PAGE_SIZE == KASAN_GRANULE_SIZE);
 static_assert((PAGE_SIZE >> KASAN_SHADOW_SCALE_SHIFT) % sizeof(u64) == 0);
 
 /* Bytes of shadow that are set or read between two offers to reschedule. */
