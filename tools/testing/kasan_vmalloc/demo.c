@@ -279,7 +279,6 @@ static int __init demo_init(void)
 			goto out;
 	}
 
-	pr_info("%zu cases\n", ARRAY_SIZE(cases));
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		pr_info("begin %s expect %s: %s\n", cases[i].name,
 			cases[i].kind, cases[i].what);
