@@ -38,10 +38,16 @@ static_assert((PAGE_SIZE >> KASAN_SHADOW_SCALE_SHIFT) % sizeof(u64) == 0);
 /*
  * Rule: only vmalloc and module space is touched. Memory hotplug calls
  * __vmalloc_node_range() to allocate KASAN's own shadow of the linear map.
+ *
+ * All hooks ask this first, nearly always of vmalloc space, which takes no call.
  */
-static bool has_shadow(const void *addr)
+static __always_inline bool has_shadow(const void *mem)
 {
-	return kasan_arch_is_ready() && is_vmalloc_or_module_addr(addr);
+	unsigned long addr = (unsigned long)kasan_reset_tag(mem);
+
+	return kasan_arch_is_ready() &&
+	       (likely(addr >= VMALLOC_START && addr < VMALLOC_END) ||
+		is_vmalloc_or_module_addr(mem));
 }
 
 static unsigned long shadow_page_start(unsigned long addr)
@@ -68,7 +74,8 @@ static void fill_shadow(u8 *shadow, u8 value, size_t nr)
 		shadow += round_down(nr, 8);
 		nr %= 8;
 	}
-	__memset(shadow, value, nr);
+	if (nr)
+		__memset(shadow, value, nr);
 }
 
 /* The same for a range of memory. Areas too small to matter never reschedule. */
@@ -204,7 +211,8 @@ void *__kasan_unpoison_vmalloc(const void *start, unsigned long size,
 
 	set_shadow(kasan_reset_tag(start), round_up(size, KASAN_GRANULE_SIZE),
 		   get_tag(start));
-	kasan_poison_last_granule(start, size);
+	if (!IS_ALIGNED(size, KASAN_GRANULE_SIZE))
+		kasan_poison_last_granule(start, size);
 
 	/*
 	 * (B): the shadow before a pointer to the memory, however that is

@@ -192,11 +192,23 @@ static DEFINE_MUTEX(reclaim_mutex);
 static DEFINE_PER_CPU(unsigned long [NR_KASAN_SHADOW_EVENTS], events);
 
 static unsigned long idle_limit = ULONG_MAX;
+static void shadow_trim(struct work_struct *work);
+static DECLARE_WORK(trim_work, shadow_trim);
 
 static void count_event(enum kasan_shadow_event event)
 {
 	this_cpu_inc(events[event]);
 }
+
+/*
+ * Pages of one node that a walk made live, or idle. They are counted together
+ * at the end of a table: counting each costs as much as getting it.
+ */
+struct shadow_tally {
+	enum kasan_shadow_event event;
+	struct pglist_data *pgdat;
+	unsigned int nr;
+};
 
 static unsigned long nr_events(enum kasan_shadow_event event)
 {
@@ -228,6 +240,34 @@ static bool shadow_is_permanent(struct page *page)
 static void account_idle(struct pglist_data *pgdat, int delta)
 {
 	mod_node_page_state(pgdat, NR_KERNEL_MISC_RECLAIMABLE, delta);
+}
+
+static void tally_flush(struct shadow_tally *tally)
+{
+	unsigned int nr = tally->nr;
+	unsigned long sum;
+
+	if (!nr)
+		return;
+	tally->nr = 0;
+	sum = this_cpu_add_return(events[tally->event], nr);
+	if (tally->event == KASAN_SHADOW_REVIVED) {
+		account_idle(tally->pgdat, -(int)nr);
+		return;
+	}
+	account_idle(tally->pgdat, nr);
+	/* Reclaim sleeps, and this must not wait: leave it to a worker. */
+	if (sum % SHADOW_TRIM_INTERVAL < nr && nr_idle() > READ_ONCE(idle_limit))
+		schedule_work(&trim_work);
+}
+
+static void tally_add(struct shadow_tally *tally, struct pglist_data *pgdat)
+{
+	if (unlikely(tally->pgdat != pgdat)) {
+		tally_flush(tally);
+		tally->pgdat = pgdat;
+	}
+	tally->nr++;
 }
 
 /* The slot (PTE) of the shadow page at @addr, or NULL where a table is missing. */
@@ -423,8 +463,6 @@ static void shadow_trim(struct work_struct *work)
 		kasan_shadow_reclaim(idle - (limit - limit / 8));
 }
 
-static DECLARE_WORK(trim_work, shadow_trim);
-
 /**
  * kasan_shadow_set_idle_limit - how many idle pages to keep
  * @limit: in pages
@@ -450,12 +488,13 @@ static unsigned long shadow_shrink_scan(struct shrinker *shrinker,
 }
 
 /*
- * Count one area more on the page that @slot names.
+ * Count one area more on the page that @slot names, in @revived as well if it
+ * is the first.
  *
  * Return: false if @slot is empty or its page frozen. With store.lock held it
  * can only be empty.
  */
-static bool shadow_get(pte_t *slot)
+static bool shadow_get(pte_t *slot, struct shadow_tally *revived)
 {
 	struct page *page;
 	pte_t pte;
@@ -482,15 +521,17 @@ static bool shadow_get(pte_t *slot)
 		folio_put_refs(page_folio(page), SHADOW_AREA_REF);
 	}
 
-	if (refs < SHADOW_AREA_REF && !shadow_is_permanent(page)) {
-		count_event(KASAN_SHADOW_REVIVED);
-		account_idle(page_pgdat(page), -1);
-	}
+	if (refs < SHADOW_AREA_REF && !shadow_is_permanent(page))
+		tally_add(revived, page_pgdat(page));
 	return true;
 }
 
-/* Rule: one reference for each area, so this area's is there to be dropped. */
-static void shadow_put(pte_t *slot, unsigned long addr)
+/*
+ * Rule: one reference for each area, so this area's is there to be dropped. If
+ * it was the last, the page is counted in @released.
+ */
+static void shadow_put(pte_t *slot, unsigned long addr,
+		       struct shadow_tally *released)
 {
 	struct pglist_data *pgdat;
 	struct page *page;
@@ -509,13 +550,8 @@ static void shadow_put(pte_t *slot, unsigned long addr)
 		return;
 
 	/* Idle from here on: reclaim may have the page already. */
-	if (permanent)
-		return;
-	account_idle(pgdat, 1);
-	/* Reclaim sleeps, and this must not wait: leave it to a worker. */
-	if (!(this_cpu_inc_return(events[KASAN_SHADOW_RELEASED]) %
-	      SHADOW_TRIM_INTERVAL) && nr_idle() > READ_ONCE(idle_limit))
-		schedule_work(&trim_work);
+	if (!permanent)
+		tally_add(released, pgdat);
 }
 
 /* A page of poison, or NULL. */
@@ -538,7 +574,8 @@ struct page *kasan_shadow_alloc_page(gfp_t gfp)
  *
  * Return: true if @page was used.
  */
-static bool shadow_map(pte_t *slot, unsigned long addr, struct page *page)
+static bool shadow_map(pte_t *slot, unsigned long addr, struct page *page,
+		       struct shadow_tally *revived)
 {
 	unsigned long seen = 0;
 
@@ -560,7 +597,7 @@ static bool shadow_map(pte_t *slot, unsigned long addr, struct page *page)
 		spin_lock(&store.lock);
 	}
 
-	if (shadow_get(slot)) {
+	if (shadow_get(slot, revived)) {
 		spin_unlock(&store.lock);
 		return false;
 	}
@@ -600,6 +637,7 @@ static bool shadow_map(pte_t *slot, unsigned long addr, struct page *page)
  */
 int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
 {
+	struct shadow_tally revived = { .event = KASAN_SHADOW_REVIVED };
 	struct page *spare = NULL;
 	pte_t *slot = NULL;
 	unsigned long addr;
@@ -609,6 +647,7 @@ int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
 	for (addr = start; addr < end; addr += PAGE_SIZE, slot++) {
 		/* A walk serves for all slots of one table. */
 		if (!slot || IS_ALIGNED(addr, PMD_SIZE)) {
+			tally_flush(&revived);
 			cond_resched();
 			slot = shadow_slot(addr) ?:
 			       kasan_shadow_alloc_slot(addr, gfp);
@@ -616,17 +655,18 @@ int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
 				break;
 		}
 
-		if (likely(shadow_get(slot)))
+		if (likely(shadow_get(slot, &revived)))
 			continue;
 
 		if (!spare)
 			spare = kasan_shadow_alloc_page(gfp);
 		if (!spare)
 			break;
-		if (shadow_map(slot, addr, spare))
+		if (shadow_map(slot, addr, spare, &revived))
 			spare = NULL;
 	}
 
+	tally_flush(&revived);
 	if (spare)
 		__free_page(spare);
 	if (likely(addr >= end))
@@ -651,18 +691,21 @@ int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
  */
 void kasan_shadow_put(unsigned long start, unsigned long end)
 {
+	struct shadow_tally released = { .event = KASAN_SHADOW_RELEASED };
 	pte_t *slot = NULL;
 	unsigned long addr;
 
 	for (addr = start; addr < end; addr += PAGE_SIZE, slot++) {
 		if (!slot || IS_ALIGNED(addr, PMD_SIZE)) {
+			tally_flush(&released);
 			cond_resched();
 			slot = shadow_slot(addr);
 			if (WARN_ONCE(!slot, "no shadow at %lx", addr))
 				return;
 		}
-		shadow_put(slot, addr);
+		shadow_put(slot, addr, &released);
 	}
+	tally_flush(&released);
 }
 
 /**
