@@ -15,7 +15,7 @@ help:
 #|                 build it, boot it in QEMU, show what KASAN_VMALLOC finds there
 #|   make check    all tests; the last line is "N passed, N failed, N skipped"
 #|   make check-all   with the tag-based modes, the sizes of pages and addresses of arm64, too
-#|   make bench    measure the series beside the unmodified base: out/bench/report.md
+#|   make bench    measure the series beside the unmodified base: out/bench/report.md, and plots
 #|   make series   the patches, with a cover letter and as an mbox, in out/series
 #|   make apply    KSRC=PATH: the series as commits on a branch of your own git tree of 6.12.y
 #|   make lint     what the kernel's own tools say of the series
@@ -41,10 +41,11 @@ run: kernel
 	scripts/run
 
 check check-all:
-	@for arch in $${ARCH:-x86_64 arm64}; do ARCH=$$arch scripts/setup || exit; done
+	@for arch in $${ARCH:-x86_64 arm64}; do ARCH=$$arch scripts/setup bench || exit; done
 	scripts/check $(if $(@:check=),all)
 
 bench: tree
+	@scripts/setup bench
 	scripts/bench
 
 series: tree

@@ -8,7 +8,11 @@
  *   bench: WORKLOAD REPETITION OPERATIONS CYCLES
  *
  * The first repetition, number 0, finds no shadow at the addresses that it
- * gets. Reading the parameter "clock" gives the counter, to time user space.
+ * gets. Reading the parameter "clock" gives the counter, to time user space, and
+ *
+ *   echo 64 500 > /sys/module/bench/parameters/all_cpus
+ *
+ * is vmalloc() and vfree() of 64 pages, 500 times on each CPU at once.
  */
 
 #define pr_fmt(fmt) "bench: " fmt
@@ -22,6 +26,7 @@
 #include <linux/string.h>
 #include <linux/timex.h>
 #include <linux/vmalloc.h>
+#include <linux/workqueue.h>
 
 static unsigned int repetitions = 3;
 module_param(repetitions, uint, 0444);
@@ -81,6 +86,52 @@ static int hold(unsigned int pages, unsigned int nr)
 	vm_unmap_aliases();
 	return ret;
 }
+
+struct job {
+	struct work_struct work;
+	unsigned int pages, nr;
+	int ret;
+};
+
+static DEFINE_PER_CPU(struct job, jobs);
+
+static void do_job(struct work_struct *work)
+{
+	struct job *job = container_of(work, struct job, work);
+
+	job->ret = churn(job->pages, job->nr);
+}
+
+static int all_cpus_set(const char *val, const struct kernel_param *kp)
+{
+	struct workqueue_struct *wq;
+	unsigned int pages, nr;
+	int cpu, ret = 0;
+
+	if (sscanf(val, "%u %u", &pages, &nr) != 2 || !pages)
+		return -EINVAL;
+
+	/* vmalloc's own work is not to wait for this. */
+	wq = alloc_workqueue("bench", WQ_CPU_INTENSIVE, 0);
+	if (!wq)
+		return -ENOMEM;
+	for_each_online_cpu(cpu) {
+		struct job *job = per_cpu_ptr(&jobs, cpu);
+
+		INIT_WORK(&job->work, do_job);
+		job->pages = pages;
+		job->nr = nr;
+		queue_work_on(cpu, wq, &job->work);
+	}
+	destroy_workqueue(wq);
+
+	for_each_online_cpu(cpu)
+		ret = ret ?: per_cpu(jobs, cpu).ret;
+	return ret;
+}
+
+static const struct kernel_param_ops all_cpus_ops = { .set = all_cpus_set };
+module_param_cb(all_cpus, &all_cpus_ops, NULL, 0200);
 
 static int ram(unsigned int nr_pages, unsigned int nr)
 {
