@@ -105,19 +105,20 @@ kernel_make=("ARCH=$ARCH" "CROSS_COMPILE=$cross" "CC=$(! command -v ccache >/dev
 
 # wanted FLAVOUR: what to ask of Kconfig for a flavour of kernel, see scripts/build.
 wanted() {
-	local mode=../../../kernel/configs/kasan_vmalloc.config tests='kunit.config tests.config'
+	local mode=../../../kernel/configs/kasan_vmalloc.config tests='kunit.config tests.config history.config'
 	case ${1#base-} in
 	run) ;;
 	debug) tests+=' debug.config' ;;
 	39bit | 16k | 64k) tests+=" ${1#base-}.config" ;;
-	sw_tags) mode=sw_tags.config ;;
+	sw_tags) mode=sw_tags.config tests='kunit.config tests.config' ;;
 	hw_tags) mode=hw_tags.config tests=kunit.config ;;
-	bench | base) tests= ;;
-	count) tests=count.config ;;
+	bench) tests=history.config ;;
+	plain | base) tests= ;;
+	count) tests='history.config count.config' ;;
 	floor) mode=generic.config tests= ;;
 	*) die 2 "no flavour $1" ;;
 	esac
-	[[ $1 != base-* ]] || tests=${tests/tests.config/}
+	[[ $1 != base-* ]] || { tests=${tests/tests.config/}; tests=${tests/history.config/}; }
 	# shellcheck disable=SC2086 # a list
 	(cd "$testing" && cat common.config "arch-$ARCH.config" $mode $tests)
 }

@@ -6,8 +6,10 @@
 #ifndef _LINUX_KASAN_VMALLOC_H
 #define _LINUX_KASAN_VMALLOC_H
 
+#include <linux/compiler.h>
 #include <linux/types.h>
 
+struct vm_struct;
 struct vmap_area;
 
 #if defined(CONFIG_KASAN_VMALLOC) && !defined(CONFIG_KASAN_HW_TAGS)
@@ -15,6 +17,10 @@ struct vmap_area;
 int kasan_populate_vmalloc(unsigned long addr, unsigned long size, gfp_t gfp);
 int kasan_populate_vmap_areas(struct vmap_area **vas, int nr, gfp_t gfp);
 void kasan_release_vmalloc(unsigned long start, unsigned long end);
+void kasan_set_vmalloc_bounds(const void *start, unsigned long requested,
+			      unsigned long size);
+void kasan_redzone_vmalloc(const void *start, unsigned long size);
+void kasan_free_thread_stack(const void *stack, unsigned long spare);
 void kasan_populate_early_vm_area_shadow(void *start, unsigned long size);
 
 #else
@@ -37,8 +43,76 @@ static inline void kasan_release_vmalloc(unsigned long start,
 {
 }
 
+static inline void kasan_set_vmalloc_bounds(const void *start,
+					    unsigned long requested,
+					    unsigned long size)
+{
+}
+
+static inline void kasan_redzone_vmalloc(const void *start, unsigned long size)
+{
+}
+
+static inline void kasan_free_thread_stack(const void *stack,
+					   unsigned long spare)
+{
+}
+
 static inline void kasan_populate_early_vm_area_shadow(void *start,
 						       unsigned long size)
+{
+}
+
+#endif
+
+#ifdef CONFIG_KASAN_VMALLOC_HISTORY
+
+/* What memory in vmalloc space is, for reports. */
+enum kasan_vmalloc_kind {
+	KASAN_VMALLOC_AREA,	/* has one */
+	KASAN_VMALLOC_RAM,	/* vm_map_ram() */
+	KASAN_VMALLOC_PERCPU,	/* alloc_percpu(); addresses are those of CPU 0 */
+	KASAN_VMALLOC_STACK,	/* has one, and a thread that exits */
+};
+
+void kasan_record_vmalloc_alloc(const void *start, unsigned long size,
+				enum kasan_vmalloc_kind kind);
+void kasan_record_vmalloc_free(const void *start, unsigned long size,
+			       enum kasan_vmalloc_kind kind);
+void __kasan_free_vm_struct(struct vm_struct *vm);
+void kasan_reuse_thread_stack(struct vm_struct *vm);
+void kasan_exit_thread_stack(void);
+void kasan_report_bad_vfree(const void *addr);
+void kasan_report_no_shadow(unsigned long shadow, unsigned long ip);
+
+/* Not as a tail call: vfree() or vunmap() is to be in the stack. */
+static __always_inline void kasan_free_vm_struct(struct vm_struct *vm)
+{
+	__kasan_free_vm_struct(vm);
+	barrier();
+}
+
+#else
+
+#define kasan_record_vmalloc_alloc(start, size, kind)	do { } while (0)
+#define kasan_record_vmalloc_free(start, size, kind)	do { } while (0)
+
+#define kasan_free_vm_struct(vm)	kfree(vm)
+
+static inline void kasan_reuse_thread_stack(struct vm_struct *vm)
+{
+}
+
+static inline void kasan_exit_thread_stack(void)
+{
+}
+
+static inline void kasan_report_bad_vfree(const void *addr)
+{
+}
+
+static inline void kasan_report_no_shadow(unsigned long shadow,
+					  unsigned long ip)
 {
 }
 

@@ -10,6 +10,17 @@
  * purge.
  *
  * Rule: in mapped shadow every byte outside live allocations reads as poison.
+ * Poison is of two kinds, so that a report can tell a use after free from an
+ * access out of bounds:
+ *
+ *   KASAN_VMALLOC_FREE     there was memory, and it was freed
+ *   KASAN_VMALLOC_INVALID  all else: guard pages, what is between the end of
+ *                          an allocation and that of its last page, space that
+ *                          was never used
+ *
+ * Freed memory stays so until its space is used again, and an area can get any
+ * mix of freed pages and others for its guard page. Hence an area says its
+ * bounds when it is made, see kasan_set_vmalloc_bounds().
  */
 
 #include <linux/init.h>
@@ -92,25 +103,30 @@ static void set_shadow(const void *start, unsigned long size, u8 value)
 	fill_shadow(shadow, value, end - shadow);
 }
 
-/* Debugging: the area in [@start, @end) is dead, so its bytes are all poison. */
+/*
+ * Debugging: the area in [@start, @end) is dead, so its bytes are all poison,
+ * and of one kind in each page, on which kasan_set_vmalloc_bounds() relies.
+ */
 static void check_poison(unsigned long start, unsigned long end,
 			 const char *when)
 {
+	const size_t step = PAGE_SIZE >> KASAN_SHADOW_SCALE_SHIFT;
 	const u8 *shadow = kasan_mem_to_shadow((void *)start);
 	const u8 *last = kasan_mem_to_shadow((void *)end);
 
 	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC_DEBUG))
 		return;
 
-	for (; shadow < last; shadow += SHADOW_STRIDE) {
-		const u8 *bad = memchr_inv(shadow, KASAN_VMALLOC_INVALID,
-					   min(last - shadow, SHADOW_STRIDE));
+	for (; shadow < last; shadow += step) {
+		const u8 *bad = kasan_shadow_find_live(shadow, step) ?:
+				memchr_inv(shadow, *shadow, step);
 
 		if (WARN_ONCE(bad, "%s: shadow of %lx in the area at %lx is %02x",
 			      when, (unsigned long)kasan_shadow_to_mem(bad),
 			      start, *bad))
 			return;
-		cond_resched();
+		if (IS_ALIGNED((unsigned long)shadow, SHADOW_STRIDE))
+			cond_resched();
 	}
 }
 
@@ -164,6 +180,8 @@ void kasan_release_vmalloc(unsigned long start, unsigned long end)
  * @nr: how many
  * @gfp: how the caller may allocate
  *
+ * Nothing of them is asked for yet, so all of their shadow says out of bounds.
+ *
  * Context: Process context, sleeps if @gfp lets it.
  * Return: 0, or a negative errno with nothing taken for any of them.
  */
@@ -177,6 +195,8 @@ int kasan_populate_vmap_areas(struct vmap_area **vas, int nr, gfp_t gfp)
 					     gfp);
 		if (ret)
 			goto release;
+		kasan_set_vmalloc_bounds((void *)vas[i]->va_start, 0,
+					 vas[i]->va_end - vas[i]->va_start);
 	}
 	return 0;
 
@@ -224,7 +244,7 @@ void *__kasan_unpoison_vmalloc(const void *start, unsigned long size,
 }
 
 /**
- * __kasan_poison_vmalloc - memory must not be touched any more
+ * __kasan_poison_vmalloc - memory is freed
  * @start: where it begins, aligned to KASAN_GRANULE_SIZE
  * @size: its size in bytes
  *
@@ -235,7 +255,71 @@ void __kasan_poison_vmalloc(const void *start, unsigned long size)
 	if (has_shadow(start))
 		set_shadow(kasan_reset_tag(start),
 			   round_up(size, KASAN_GRANULE_SIZE),
+			   KASAN_VMALLOC_FREE);
+}
+
+/**
+ * kasan_redzone_vmalloc - memory is past the end of what was asked for
+ * @start: where it begins, aligned to KASAN_GRANULE_SIZE
+ * @size: its size in bytes
+ *
+ * Context: Any if @size is less than a MiB, else may reschedule.
+ */
+void kasan_redzone_vmalloc(const void *start, unsigned long size)
+{
+	if (has_shadow(start))
+		set_shadow(kasan_reset_tag(start),
+			   round_up(size, KASAN_GRANULE_SIZE),
 			   KASAN_VMALLOC_INVALID);
+}
+
+/**
+ * kasan_set_vmalloc_bounds - how much of a new area was asked for
+ * @start: where the area begins, page aligned
+ * @requested: how much was asked for, in bytes
+ * @size: the size of the area, with its guard page if it has one
+ *
+ * To be called between populate and unpoison. What lies beyond @requested is out
+ * of bounds, also where memory was freed before.
+ *
+ * Context: Process context, may reschedule.
+ */
+void kasan_set_vmalloc_bounds(const void *start, unsigned long requested,
+			      unsigned long size)
+{
+	unsigned long off = round_up(requested, KASAN_GRANULE_SIZE), next;
+
+	if (!IS_ENABLED(CONFIG_KASAN_GENERIC) || !has_shadow(start))
+		return;
+
+	/*
+	 * The shadow of a dead page is of one kind throughout, so its first byte
+	 * tells. Most areas find their guard page as they need it.
+	 */
+	for (; off < size; off = next) {
+		next = min(round_down(off, PAGE_SIZE) + PAGE_SIZE, size);
+		if (*(u8 *)kasan_mem_to_shadow(start + off) == KASAN_VMALLOC_INVALID)
+			continue;
+		set_shadow(start + off, next - off, KASAN_VMALLOC_INVALID);
+		cond_resched();
+	}
+}
+
+/**
+ * kasan_free_thread_stack - a stack is freed, and perhaps cached
+ * @stack: where it begins
+ * @spare: bytes there that who frees it still needs
+ *
+ * fork() unpoisons a stack that it takes from the cache. With tags stacks are
+ * used through pointers whose tag fits any, so nothing would be gained there.
+ *
+ * Context: Any.
+ */
+void kasan_free_thread_stack(const void *stack, unsigned long spare)
+{
+	spare = round_up(spare, KASAN_GRANULE_SIZE);
+	if (IS_ENABLED(CONFIG_KASAN_GENERIC))
+		__kasan_poison_vmalloc(stack + spare, THREAD_SIZE - spare);
 }
 
 /**

@@ -64,8 +64,7 @@ static bool page_agrees(unsigned long addr, unsigned int areas, bool warn)
 
 	for (off = 0; off < PAGE_SIZE; off += step, mem += PAGE_SIZE) {
 		va = find_vmap_area(mem);
-		if (!va && memchr_inv((void *)addr + off,
-				      KASAN_VMALLOC_INVALID, step)) {
+		if (!va && kasan_shadow_find_live((void *)addr + off, step)) {
 			if (warn)
 				pr_warn("shadow at %lx: no area at %lx, but not all poison\n",
 					addr, mem);

@@ -261,13 +261,20 @@ static void tally_flush(struct shadow_tally *tally)
 		schedule_work(&trim_work);
 }
 
-static void tally_add(struct shadow_tally *tally, struct pglist_data *pgdat)
+static __always_inline void tally_add(struct shadow_tally *tally, struct pglist_data *pgdat)
 {
 	if (unlikely(tally->pgdat != pgdat)) {
 		tally_flush(tally);
 		tally->pgdat = pgdat;
 	}
 	tally->nr++;
+}
+
+/* Between two tables of a long walk. */
+static void end_table(struct shadow_tally *tally)
+{
+	tally_flush(tally);
+	cond_resched();
 }
 
 /* The slot (PTE) of the shadow page at @addr, or NULL where a table is missing. */
@@ -363,8 +370,7 @@ static bool shadow_unmap(struct page *page)
 		return false;
 
 	if (IS_ENABLED(CONFIG_KASAN_VMALLOC_DEBUG))
-		WARN_ONCE(memchr_inv(page_address(page), KASAN_VMALLOC_INVALID,
-				     PAGE_SIZE),
+		WARN_ONCE(kasan_shadow_find_live(page_address(page), PAGE_SIZE),
 			  "idle shadow at %lx is not all poison", addr);
 
 	if (store.flush_start == store.flush_end)
@@ -494,7 +500,7 @@ static unsigned long shadow_shrink_scan(struct shrinker *shrinker,
  * Return: false if @slot is empty or its page frozen. With store.lock held it
  * can only be empty.
  */
-static bool shadow_get(pte_t *slot, struct shadow_tally *revived)
+static __always_inline bool shadow_get(pte_t *slot, struct shadow_tally *revived)
 {
 	struct page *page;
 	pte_t pte;
@@ -574,8 +580,8 @@ struct page *kasan_shadow_alloc_page(gfp_t gfp)
  *
  * Return: true if @page was used.
  */
-static bool shadow_map(pte_t *slot, unsigned long addr, struct page *page,
-		       struct shadow_tally *revived)
+static noinline bool shadow_map(pte_t *slot, unsigned long addr,
+				struct page *page, struct shadow_tally *revived)
 {
 	unsigned long seen = 0;
 
@@ -647,8 +653,8 @@ int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
 	for (addr = start; addr < end; addr += PAGE_SIZE, slot++) {
 		/* A walk serves for all slots of one table. */
 		if (!slot || IS_ALIGNED(addr, PMD_SIZE)) {
-			tally_flush(&revived);
-			cond_resched();
+			if (slot)
+				end_table(&revived);
 			slot = shadow_slot(addr) ?:
 			       kasan_shadow_alloc_slot(addr, gfp);
 			if (!slot)
@@ -697,8 +703,8 @@ void kasan_shadow_put(unsigned long start, unsigned long end)
 
 	for (addr = start; addr < end; addr += PAGE_SIZE, slot++) {
 		if (!slot || IS_ALIGNED(addr, PMD_SIZE)) {
-			tally_flush(&released);
-			cond_resched();
+			if (slot)
+				end_table(&released);
 			slot = shadow_slot(addr);
 			if (WARN_ONCE(!slot, "no shadow at %lx", addr))
 				return;

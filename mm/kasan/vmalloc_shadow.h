@@ -9,7 +9,10 @@
 #define __MM_KASAN_VMALLOC_SHADOW_H
 
 #include <linux/pgtable.h>
+#include <linux/string.h>
 #include <linux/types.h>
+
+#include "kasan.h"
 
 struct page;
 
@@ -44,6 +47,23 @@ void kasan_shadow_read_stats(struct kasan_shadow_stats *stats);
 bool kasan_shadow_flush_pending(unsigned long addr);
 unsigned long kasan_shadow_for_each(bool (*fn)(unsigned long addr,
 					       unsigned int areas));
+
+/*
+ * Shadow reads as poison where there never was memory (or where that ended,
+ * KASAN_VMALLOC_INVALID), and where memory was freed (KASAN_VMALLOC_FREE).
+ * Return the first byte of @shadow that is neither, or NULL.
+ */
+static inline const u8 *kasan_shadow_find_live(const void *shadow, size_t size)
+{
+	const u8 *p = shadow, *end = p + size;
+
+	while (p && p < end) {
+		if (*p != KASAN_VMALLOC_INVALID && *p != KASAN_VMALLOC_FREE)
+			return p;
+		p = memchr_inv(p, *p, end - p);
+	}
+	return NULL;
+}
 
 /* Tests replace these, see vmalloc_test.c. */
 struct page *kasan_shadow_alloc_page(gfp_t gfp);

@@ -19,6 +19,7 @@
 #include <linux/completion.h>
 #include <linux/cpu.h>
 #include <linux/execmem.h>
+#include <linux/irq_work.h>
 #include <linux/kasan-checks.h>
 #include <linux/kasan.h>
 #include <linux/kthread.h>
@@ -48,7 +49,7 @@
 #define STACK_OOB	"invalid-access"
 #else
 #define OOB		"vmalloc-out-of-bounds"
-#define UAF		"vmalloc-out-of-bounds"
+#define UAF		"vmalloc-use-after-free"
 #define STACK_OOB	"stack-out-of-bounds"
 #endif
 
@@ -60,6 +61,11 @@ static struct {
 	int nr;
 	char kind[48];
 	char func[48];
+	char where[64];		/* "8 bytes to the right of" */
+	char object[64];	/* "allocated 100-byte region" */
+	char alloc[800];	/* functions in the stack of the allocation */
+	char free[800];		/* and of the free */
+	char *stack;		/* the stack that is being printed, or NULL */
 } report;
 
 /* Copy the word at @src, which @stop ends. Returns what follows it. */
@@ -76,19 +82,48 @@ static const char *copy_word(char *dst, size_t size, const char *src,
 	return src;
 }
 
-/* "BUG: KASAN: <kind> in <function>+0x..." */
-static void probe_console(void *unused, const char *buf, size_t len)
+/* What follows @prefix in a line of the console, or NULL. */
+static const char *after(const char *prefix, const char *buf, size_t len)
 {
-	static const char prefix[] = "BUG: KASAN: ", in[] = " in ";
-	const char *end = buf + len;
 	const char *s = strnstr(buf, prefix, len);
 
-	if (!s)
+	return s ? s + strlen(prefix) : NULL;
+}
+
+/* "BUG: KASAN: <kind> in <function>+0x...", and what comes after that */
+static void probe_console(void *unused, const char *buf, size_t len)
+{
+	const char *end = buf + len, *s;
+
+	s = after("BUG: KASAN: ", buf, len);
+	if (s) {
+		s = copy_word(report.kind, sizeof(report.kind), s, end, ' ');
+		s = min(s + strlen(" in "), end);
+		copy_word(report.func, sizeof(report.func), s, end, '+');
+		report.where[0] = report.object[0] = '\0';
+		report.alloc[0] = report.free[0] = '\0';
+		report.stack = NULL;
+		WRITE_ONCE(report.nr, report.nr + 1);
 		return;
-	s = copy_word(report.kind, sizeof(report.kind), s + strlen(prefix), end, ' ');
-	s = min(s + strlen(in), end);
-	copy_word(report.func, sizeof(report.func), s, end, '+');
-	WRITE_ONCE(report.nr, report.nr + 1);
+	}
+
+	s = after("is located ", buf, len);
+	if (s) {
+		/* two lines */
+		s = copy_word(report.where, sizeof(report.where), s, end, '\n');
+		s = min(s + strlen("\n "), end);
+		copy_word(report.object, sizeof(report.object), s, end, '[');
+		report.stack = NULL;
+	} else if (strnstr(buf, "Allocated by task", len)) {
+		report.stack = report.alloc;
+	} else if (strnstr(buf, "Freed by task", len)) {
+		report.stack = report.free;
+	} else if (report.stack && strnstr(buf, "+0x", len)) {
+		size_t used = strlen(report.stack);
+
+		copy_word(report.stack + used, sizeof(report.alloc) - used,
+			  buf, end, '+');
+	}
 }
 
 static void expect_no_report(struct kunit *test)
@@ -123,6 +158,27 @@ static void expect_report(struct kunit *test, const char *kind,
 	expect_report(__test, kind, __func__, #expr);		\
 } while (0)
 
+/*
+ * The report that there was last says where the access was, of what object, and
+ * has these functions in the stacks of its allocation and free.
+ */
+static void expect_object(struct kunit *test, const char *where,
+			  const char *object, const char *alloc, const char *free)
+{
+	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC_HISTORY))
+		return;
+	KUNIT_EXPECT_STREQ(test, report.where, where);
+	KUNIT_EXPECT_STREQ(test, report.object, object);
+	if (alloc)
+		KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(report.alloc, alloc),
+					  "%s is not in:%s", alloc, report.alloc);
+	if (free)
+		KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(report.free, free),
+					  "%s is not in:%s", free, report.free);
+	else
+		KUNIT_EXPECT_STREQ(test, report.free, "");
+}
+
 /* Instead of a byte of shadow. */
 #define NO_SHADOW	0x100
 
@@ -155,8 +211,8 @@ static int shadow_byte(const void *mem)
 
 static bool all_poison(const void *mem, size_t size)
 {
-	return !memchr_inv(shadow_of(mem), KASAN_VMALLOC_INVALID,
-			   size >> KASAN_SHADOW_SCALE_SHIFT);
+	return !kasan_shadow_find_live(shadow_of(mem),
+				       size >> KASAN_SHADOW_SCALE_SHIFT);
 }
 
 /* The shadow of @area bytes at @mem says that @size of them may be touched. */
@@ -284,13 +340,19 @@ static unsigned long fresh_space(void)
 	       nr++ * (PMD_SIZE << KASAN_SHADOW_SCALE_SHIFT);
 }
 
-/* vmalloc() at a given address, with the guard page behind it. */
-static void *vmalloc_at(unsigned long addr, unsigned long size)
+/*
+ * vmalloc() at a given address, with the guard page behind it. To be found in
+ * stacks, so the call is not the last thing that it does.
+ */
+static noinline void *vmalloc_at(unsigned long addr, unsigned long size)
 {
-	return __vmalloc_node_range(size, 1, addr,
-				    addr + PAGE_ALIGN(size) + PAGE_SIZE,
-				    GFP_KERNEL | __GFP_NOWARN, PAGE_KERNEL, 0,
-				    NUMA_NO_NODE, __builtin_return_address(0));
+	void *p = __vmalloc_node_range(size, 1, addr,
+				       addr + PAGE_ALIGN(size) + PAGE_SIZE,
+				       GFP_KERNEL | __GFP_NOWARN, PAGE_KERNEL, 0,
+				       NUMA_NO_NODE, __builtin_return_address(0));
+
+	OPTIMIZER_HIDE_VAR(p);
+	return p;
 }
 
 /* ------------------------------ Bad accesses ------------------------------ */
@@ -594,6 +656,311 @@ static void vrealloc_bytes(struct kunit *test)
 		EXPECT_REPORT(test, OOB, check_byte(p + first_bad(sizes[i])));
 	}
 	vfree(p);
+}
+
+/* ------------------------- What happened, and when ------------------------ */
+
+/* To be found in stacks, too. */
+static noinline void *who_allocates(size_t size)
+{
+	void *p = vmalloc(size);
+
+	OPTIMIZER_HIDE_VAR(p);
+	return p;
+}
+
+static noinline void who_frees(void *p)
+{
+	vfree(p);
+	barrier();
+}
+
+static void need_history(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC_HISTORY))
+		kunit_skip(test, "Test requires CONFIG_KASAN_VMALLOC_HISTORY=y");
+}
+
+static void history_live(struct kunit *test)
+{
+	unsigned long space = fresh_space(), size = SZ_16M;
+	u8 *p = who_allocates(100), *q;
+
+	need_history(test);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	OPTIMIZER_HIDE_VAR(p);
+	write_byte(p + 99);
+	EXPECT_REPORT(test, OOB, read_byte(p + 104));
+	expect_object(test, "4 bytes to the right of", "allocated 100-byte region ",
+		      "who_allocates", NULL);
+	/* in the guard page */
+	EXPECT_REPORT(test, OOB, check_byte(p + PAGE_SIZE));
+	expect_object(test, "3996 bytes to the right of",
+		      "allocated 100-byte region ", "who_allocates", NULL);
+	vfree(p);
+
+	/* far from the start, and in the guard page of a neighbour */
+	p = vmalloc_at(space, 4096);
+	q = vmalloc_at(space + 2 * PAGE_SIZE, size);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_NOT_NULL(test, q);
+	write_byte(q + size - 1);
+	EXPECT_REPORT(test, OOB, check_byte(q + size));
+	expect_object(test, "0 bytes to the right of",
+		      "allocated 16777216-byte region ", "vmalloc_at", NULL);
+	EXPECT_REPORT(test, OOB, check_byte(q - 1));
+	expect_object(test, "1 bytes to the left of",
+		      "allocated 16777216-byte region ", "vmalloc_at", NULL);
+	EXPECT_REPORT(test, OOB, check_byte(q - PAGE_SIZE));
+	expect_object(test, "0 bytes to the right of",
+		      "allocated 4096-byte region ", "vmalloc_at", NULL);
+	vfree(q);
+	vfree(p);
+}
+
+static void history_freed(struct kunit *test)
+{
+	u8 *p = who_allocates(5000), *neighbour = vmalloc(10);
+	int i;
+
+	need_history(test);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_NOT_NULL(test, neighbour);
+	write_byte(p);
+	who_frees(p);
+	/* freed, purged, and after others were freed as well */
+	for (i = 0; i < 3; i++) {
+		EXPECT_REPORT(test, UAF, check_byte(p + 4999));
+		expect_object(test, "4999 bytes inside of",
+			      "freed 5000-byte region ", "who_allocates", "who_frees");
+		write_byte(neighbour);
+		if (i == 0)
+			vm_unmap_aliases();
+		else
+			vfree(vmalloc(1));
+	}
+	vfree(neighbour);
+}
+
+/* The memory that an address is in is the last that was there. */
+static void history_again(struct kunit *test)
+{
+	unsigned long space = fresh_space();
+	u8 *p = vmalloc_at(space, 3 * PAGE_SIZE);
+
+	need_history(test);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	vfree(p);
+	vm_unmap_aliases();
+	EXPECT_REPORT(test, UAF, check_byte(p + 2 * PAGE_SIZE));
+	expect_object(test, "8192 bytes inside of", "freed 12288-byte region ",
+		      "vmalloc_at", "history_again");
+
+	/* what is past the end of the next one is so also where memory was freed */
+	p = vmalloc_at(space, 100);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	expect_shadow(test, p, 100, 2 * PAGE_SIZE);
+	EXPECT_REPORT(test, OOB, check_byte(p + 100));
+	EXPECT_REPORT(test, OOB, check_byte(p + PAGE_SIZE));
+	expect_object(test, "3996 bytes to the right of",
+		      "allocated 100-byte region ", "vmalloc_at", NULL);
+	EXPECT_REPORT(test, UAF, check_byte(p + 2 * PAGE_SIZE));
+	vfree(p);
+	vm_unmap_aliases();
+	EXPECT_REPORT(test, UAF, check_byte(p + 50));
+	expect_object(test, "50 bytes inside of", "freed 100-byte region ",
+		      "vmalloc_at", "history_again");
+	settle();
+}
+
+/* A history that is full does not say what it does not know. */
+static void history_bounded(struct kunit *test)
+{
+	unsigned long space = fresh_space();
+	u8 *p = vmalloc_at(space, 100);
+	int i;
+
+	need_history(test);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	vfree(p);
+	migrate_disable();
+	for (i = 0; i < 5000; i++)
+		vfree(vmalloc(1));
+	migrate_enable();
+	EXPECT_REPORT(test, UAF, check_byte(p));
+	if (report.where[0])
+		expect_object(test, "0 bytes inside of", "freed 100-byte region ",
+			      "vmalloc_at", "history_bounded");
+	vm_unmap_aliases();
+}
+
+static void history_mapped(struct kunit *test)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	u8 *p, *neighbour;
+
+	need_history(test);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	p = vmap(&page, 1, VM_MAP, PAGE_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	write_byte(p);
+	EXPECT_REPORT(test, OOB, check_byte(p + PAGE_SIZE));
+	expect_object(test, "0 bytes to the right of", "allocated 4096-byte region ",
+		      "history_mapped", NULL);
+	vunmap(p);
+	EXPECT_REPORT(test, UAF, check_byte(p));
+	expect_object(test, "0 bytes inside of", "freed 4096-byte region ",
+		      "history_mapped", "vunmap");
+
+	p = vm_map_ram(&page, 1, NUMA_NO_NODE);
+	neighbour = vm_map_ram(&page, 1, NUMA_NO_NODE);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_NOT_NULL(test, neighbour);
+	write_byte(p);
+	vm_unmap_ram(p, 1);
+	EXPECT_REPORT(test, UAF, check_byte(p + 7));
+	expect_object(test, "7 bytes inside of", "freed 4096-byte region ",
+		      "vm_map_ram", "vm_unmap_ram");
+	write_byte(neighbour);
+	vm_unmap_ram(neighbour, 1);
+	__free_page(page);
+}
+
+static void history_percpu(struct kunit *test)
+{
+	enum { SIZE = 1021, MAX = 200 };
+	u8 __percpu **ptrs = kunit_kcalloc(test, MAX, sizeof(*ptrs), GFP_KERNEL);
+	u8 *p = NULL;
+	int nr, i;
+
+	need_history(test);
+	KUNIT_ASSERT_NOT_NULL(test, ptrs);
+	for (nr = 0; nr < MAX && !is_vmalloc_addr(p); nr++) {
+		ptrs[nr] = __alloc_percpu(SIZE, 1);
+		KUNIT_ASSERT_TRUE(test, ptrs[nr]);
+		/* on the last CPU, as the first is what is recorded */
+		p = per_cpu_ptr(ptrs[nr], nr_cpu_ids - 1);
+	}
+	KUNIT_ASSERT_TRUE(test, is_vmalloc_addr(p));
+	OPTIMIZER_HIDE_VAR(p);
+	write_byte(p + SIZE - 1);
+	EXPECT_REPORT(test, OOB, read_byte(p + SIZE));
+	expect_object(test, "0 bytes to the right of", "allocated 1021-byte region ",
+		      "history_percpu", NULL);
+	free_percpu(ptrs[nr - 1]);
+	EXPECT_REPORT(test, UAF, check_byte(p + 1));
+	expect_object(test, "1 bytes inside of", "freed 1021-byte region ",
+		      "history_percpu", "free_percpu");
+	for (i = 0; i < nr - 1; i++)
+		free_percpu(ptrs[i]);
+}
+
+/* A thread that is gone left its stack in the cache, or RCU has it. */
+static void stack_uaf(struct kunit *test)
+{
+	struct stack_look look = {};
+	struct task_struct *task;
+	char where[64], object[64];
+
+	need_history(test);
+	if (!IS_ENABLED(CONFIG_VMAP_STACK))
+		kunit_skip(test, "Test requires CONFIG_VMAP_STACK=y");
+
+	init_completion(&look.done);
+	task = kthread_create(look_at_stack, &look, "kasan_stack");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	get_task_struct(task);
+	/* alive: not a word */
+	check_byte(task_stack_page(task) + THREAD_SIZE / 2);
+	wake_up_process(task);
+	wait_for_completion(&look.done);
+	while (READ_ONCE(task->stack))
+		schedule_timeout_uninterruptible(1);
+	put_task_struct(task);
+
+	snprintf(where, sizeof(where), "%lu bytes inside of", THREAD_SIZE - 100);
+	snprintf(object, sizeof(object), "freed %lu-byte region ", THREAD_SIZE);
+	EXPECT_REPORT(test, UAF, check_byte(look.base + THREAD_SIZE - 100));
+	expect_object(test, where, object, "copy_process", "exit_in_frame");
+}
+
+/* Never used, and used before but without shadow since. */
+static void no_shadow(struct kunit *test)
+{
+	unsigned long space = fresh_space();
+	u8 *p;
+
+	need_history(test);
+	EXPECT_REPORT(test, "vmalloc-wild-access",
+		      kasan_report_no_shadow((unsigned long)shadow_of((void *)space),
+					     _THIS_IP_));
+	KUNIT_EXPECT_STREQ(test, report.where, "");
+
+	p = vmalloc_at(space, 100);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	vfree(p);
+	settle();
+	KUNIT_ASSERT_EQ(test, shadow_byte(p), NO_SHADOW);
+	EXPECT_REPORT(test, UAF,
+		      kasan_report_no_shadow((unsigned long)shadow_of(p + 16),
+					     _THIS_IP_));
+	expect_object(test, "16 bytes inside of", "freed 100-byte region ",
+		      "vmalloc_at", "no_shadow");
+	/* not shadow of vmalloc space */
+	kasan_report_no_shadow((unsigned long)shadow_of(page_address(ZERO_PAGE(0))),
+			       _THIS_IP_);
+	kasan_report_no_shadow(space, _THIS_IP_);
+}
+
+/* What vfree() and vunmap() call when they find no area. */
+static void bad_vfree(struct kunit *test)
+{
+	unsigned long space = fresh_space();
+	u8 *p = vmalloc_at(space, 3 * PAGE_SIZE);
+
+	need_history(test);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	EXPECT_REPORT(test, "invalid-free", kasan_report_bad_vfree(p + PAGE_SIZE));
+	expect_object(test, "4096 bytes inside of", "allocated 12288-byte region ",
+		      "vmalloc_at", NULL);
+	vfree(p);
+	EXPECT_REPORT(test, "double-free", kasan_report_bad_vfree(p));
+	expect_object(test, "0 bytes inside of", "freed 12288-byte region ",
+		      "vmalloc_at", "bad_vfree");
+	EXPECT_REPORT(test, "invalid-free", kasan_report_bad_vfree(p + PAGE_SIZE));
+	settle();
+}
+
+static u8 *irq_target;
+
+static void check_in_irq(struct irq_work *unused)
+{
+	check_byte(irq_target);
+	barrier();
+}
+
+/* With interrupts off, and in an interrupt. */
+static void any_context(struct kunit *test)
+{
+	struct irq_work work = IRQ_WORK_INIT_HARD(check_in_irq);
+	u8 *p = who_allocates(100);
+
+	need_history(test);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	local_irq_disable();
+	EXPECT_REPORT(test, OOB, check_byte(p + 100));
+	local_irq_enable();
+	expect_object(test, "0 bytes to the right of", "allocated 100-byte region ",
+		      "who_allocates", NULL);
+
+	who_frees(p);
+	irq_target = p;
+	expect_no_report(test);
+	irq_work_queue(&work);
+	irq_work_sync(&work);
+	expect_report(test, UAF, "check_in_irq", "an access in an interrupt");
+	expect_object(test, "0 bytes inside of", "freed 100-byte region ",
+		      "who_allocates", "who_frees");
 }
 
 /* ---------------------------- Sharing of pages ---------------------------- */
@@ -1341,6 +1708,16 @@ static struct kunit_case kasan_vmalloc_test_cases[] = {
 	KUNIT_CASE(stack_oob),
 	KUNIT_CASE(stack_reuse),
 	KUNIT_CASE(vrealloc_bytes),
+	KUNIT_CASE(history_live),
+	KUNIT_CASE(history_freed),
+	KUNIT_CASE(history_again),
+	KUNIT_CASE_SLOW(history_bounded),
+	KUNIT_CASE(history_mapped),
+	KUNIT_CASE(history_percpu),
+	KUNIT_CASE(stack_uaf),
+	KUNIT_CASE(no_shadow),
+	KUNIT_CASE(bad_vfree),
+	KUNIT_CASE(any_context),
 	KUNIT_CASE_SLOW(sharing),
 	KUNIT_CASE(counting),
 	KUNIT_CASE(top_level_tables),
