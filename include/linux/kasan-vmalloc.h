@@ -82,7 +82,7 @@ void kasan_record_vmalloc_free(const void *start, unsigned long size,
 void __kasan_free_vm_struct(struct vm_struct *vm);
 void kasan_reuse_thread_stack(struct vm_struct *vm);
 void kasan_exit_thread_stack(void);
-void kasan_report_bad_vfree(const void *addr);
+void kasan_report_bad_vfree(const void *addr, unsigned long ip);
 void kasan_report_no_shadow(unsigned long shadow, unsigned long ip);
 
 /* Not as a tail call: vfree() or vunmap() is to be in the stack. */
@@ -107,7 +107,7 @@ static inline void kasan_exit_thread_stack(void)
 {
 }
 
-static inline void kasan_report_bad_vfree(const void *addr)
+static inline void kasan_report_bad_vfree(const void *addr, unsigned long ip)
 {
 }
 

@@ -389,29 +389,37 @@ static bool find_freed(unsigned long addr, struct object *obj, unsigned long *nr
 	return true;
 }
 
+/* What has no vm_struct of its own. */
+static bool find_part(unsigned long addr, struct object *obj, unsigned long *nr)
+{
+	struct record alloc, free;
+
+	if (!find_record(addr, false, ANY_KIND, ULONG_MAX, &alloc) ||
+	    (find_record(addr, true, ANY_KIND, ULONG_MAX, &free) &&
+	     free.nr > alloc.nr))
+		return false;
+	*obj = alloc.obj;
+	*nr = alloc.nr;
+	move_to_cpu(obj, addr);
+	return true;
+}
+
 static bool find_live(unsigned long addr, struct object *obj, unsigned long *nr)
 {
 	struct kasan_alloc_meta *meta;
-	struct record alloc, free;
 	struct vmap_area va;
 	struct vm_struct vm;
 
 	if (!peek_vmap_area(addr, &va, &vm))
 		return false;
 
-	/* Of a block of vm_map_ram(), or a per-cpu chunk, it is a part. */
-	if (!va.vm || ((vm.flags & VM_ALLOC) && !vm.nr_pages)) {
-		if (find_record(addr, false, ANY_KIND, ULONG_MAX, &alloc) &&
-		    (!find_record(addr, true, ANY_KIND, ULONG_MAX, &free) ||
-		     free.nr < alloc.nr)) {
-			*obj = alloc.obj;
-			*nr = alloc.nr;
-			move_to_cpu(obj, addr);
-			return true;
-		}
-		if (!va.vm)
-			return false;
-	}
+	/* In a block of vm_map_ram() there are no guard pages. */
+	if (!va.vm)
+		return find_part(addr, obj, nr) ||
+		       find_part(addr - PAGE_SIZE, obj, nr);
+	/* A per-cpu chunk. */
+	if ((vm.flags & VM_ALLOC) && !vm.nr_pages && find_part(addr, obj, nr))
+		return true;
 
 	describe_area(obj, &vm, false);
 	*nr = ULONG_MAX;
@@ -550,10 +558,11 @@ const char *kasan_vmalloc_bug_type(const void *addr)
 /**
  * kasan_report_bad_vfree - vfree() or vunmap() finds no area
  * @addr: what it was given
+ * @ip: who called it
  *
  * Context: As vfree().
  */
-void kasan_report_bad_vfree(const void *addr)
+void kasan_report_bad_vfree(const void *addr, unsigned long ip)
 {
 	enum kasan_report_type type = KASAN_REPORT_INVALID_FREE;
 	struct object obj;
@@ -563,7 +572,7 @@ void kasan_report_bad_vfree(const void *addr)
 	    find_freed((unsigned long)addr, &obj, &nr) &&
 	    obj.start == (unsigned long)addr)
 		type = KASAN_REPORT_DOUBLE_FREE;
-	kasan_report_invalid_free((void *)addr, _RET_IP_, type);
+	kasan_report_invalid_free((void *)addr, ip, type);
 }
 
 static int __init kasan_vmalloc_history_init(void)

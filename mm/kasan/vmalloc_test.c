@@ -684,9 +684,10 @@ static void need_history(struct kunit *test)
 static void history_live(struct kunit *test)
 {
 	unsigned long space = fresh_space(), size = SZ_16M;
-	u8 *p = who_allocates(100), *q;
+	u8 *p, *q;
 
 	need_history(test);
+	p = who_allocates(100);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	OPTIMIZER_HIDE_VAR(p);
 	write_byte(p + 99);
@@ -720,10 +721,12 @@ static void history_live(struct kunit *test)
 
 static void history_freed(struct kunit *test)
 {
-	u8 *p = who_allocates(5000), *neighbour = vmalloc(10);
+	u8 *p, *neighbour;
 	int i;
 
 	need_history(test);
+	p = who_allocates(5000);
+	neighbour = vmalloc(10);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	KUNIT_ASSERT_NOT_NULL(test, neighbour);
 	write_byte(p);
@@ -746,9 +749,10 @@ static void history_freed(struct kunit *test)
 static void history_again(struct kunit *test)
 {
 	unsigned long space = fresh_space();
-	u8 *p = vmalloc_at(space, 3 * PAGE_SIZE);
+	u8 *p;
 
 	need_history(test);
+	p = vmalloc_at(space, 3 * PAGE_SIZE);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	vfree(p);
 	vm_unmap_aliases();
@@ -777,10 +781,11 @@ static void history_again(struct kunit *test)
 static void history_bounded(struct kunit *test)
 {
 	unsigned long space = fresh_space();
-	u8 *p = vmalloc_at(space, 100);
+	u8 *p;
 	int i;
 
 	need_history(test);
+	p = vmalloc_at(space, 100);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	vfree(p);
 	migrate_disable();
@@ -796,10 +801,11 @@ static void history_bounded(struct kunit *test)
 
 static void history_mapped(struct kunit *test)
 {
-	struct page *page = alloc_page(GFP_KERNEL);
 	u8 *p, *neighbour;
+	struct page *page;
 
 	need_history(test);
+	page = alloc_page(GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	p = vmap(&page, 1, VM_MAP, PAGE_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, p);
@@ -817,6 +823,9 @@ static void history_mapped(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	KUNIT_ASSERT_NOT_NULL(test, neighbour);
 	write_byte(p);
+	EXPECT_REPORT(test, OOB, check_byte(neighbour + PAGE_SIZE));
+	expect_object(test, "0 bytes to the right of", "allocated 4096-byte region ",
+		      "history_mapped", NULL);
 	vm_unmap_ram(p, 1);
 	EXPECT_REPORT(test, UAF, check_byte(p + 7));
 	expect_object(test, "7 bytes inside of", "freed 4096-byte region ",
@@ -916,18 +925,19 @@ static void no_shadow(struct kunit *test)
 static void bad_vfree(struct kunit *test)
 {
 	unsigned long space = fresh_space();
-	u8 *p = vmalloc_at(space, 3 * PAGE_SIZE);
+	u8 *p;
 
 	need_history(test);
+	p = vmalloc_at(space, 3 * PAGE_SIZE);
 	KUNIT_ASSERT_NOT_NULL(test, p);
-	EXPECT_REPORT(test, "invalid-free", kasan_report_bad_vfree(p + PAGE_SIZE));
-	expect_object(test, "4096 bytes inside of", "allocated 12288-byte region ",
+	EXPECT_REPORT(test, "invalid-free", kasan_report_bad_vfree(p + 8, _THIS_IP_));
+	expect_object(test, "8 bytes inside of", "allocated 12288-byte region ",
 		      "vmalloc_at", NULL);
 	vfree(p);
-	EXPECT_REPORT(test, "double-free", kasan_report_bad_vfree(p));
+	EXPECT_REPORT(test, "double-free", kasan_report_bad_vfree(p, _THIS_IP_));
 	expect_object(test, "0 bytes inside of", "freed 12288-byte region ",
 		      "vmalloc_at", "bad_vfree");
-	EXPECT_REPORT(test, "invalid-free", kasan_report_bad_vfree(p + PAGE_SIZE));
+	EXPECT_REPORT(test, "invalid-free", kasan_report_bad_vfree(p + 8, _THIS_IP_));
 	settle();
 }
 
@@ -943,9 +953,10 @@ static void check_in_irq(struct irq_work *unused)
 static void any_context(struct kunit *test)
 {
 	struct irq_work work = IRQ_WORK_INIT_HARD(check_in_irq);
-	u8 *p = who_allocates(100);
+	u8 *p;
 
 	need_history(test);
+	p = who_allocates(100);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	local_irq_disable();
 	EXPECT_REPORT(test, OOB, check_byte(p + 100));

@@ -8,7 +8,11 @@
  *
  * Memory that has been freed, and guard pages, are not mapped: there the
  * demonstration asks KASAN what it says to an access, and does without the
- * page fault that would come next.
+ * page fault that would come next. Where there is no shadow either, a thread
+ * does the access, and does not survive it.
+ *
+ * Writing to the parameter "late" runs the case that needs the shadow of what
+ * was freed when the module was loaded to be given back meanwhile.
  */
 
 #define pr_fmt(fmt) "demo: " fmt
@@ -20,7 +24,9 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
+#include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/stringify.h>
 #include <linux/vmalloc.h>
@@ -42,7 +48,7 @@
 #define PAST_100	100
 #define PAST_1000	1000
 #define OOB		"vmalloc-out-of-bounds"
-#define UAF		"vmalloc-out-of-bounds"
+#define UAF		"vmalloc-use-after-free"
 #define STACK_OOB	"stack-out-of-bounds"
 #endif
 
@@ -243,6 +249,137 @@ static noinline __maybe_unused int module_global_oob(void)
 	return 0;
 }
 
+#ifdef CONFIG_KASAN_VMALLOC_HISTORY
+
+/* Run @fn in a thread, until that is dead; its stack is freed some time later. */
+static int run_and_bury(int (*fn)(void *arg), void *arg)
+{
+	struct task_struct *task = kthread_create(fn, arg, "demo");
+
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	get_task_struct(task);
+	wake_up_process(task);
+	while (READ_ONCE(task->__state) != TASK_DEAD || READ_ONCE(task->stack))
+		schedule_timeout_uninterruptible(1);
+	put_task_struct(task);
+	return 0;
+}
+
+static noinline int remember_stack(void *arg)
+{
+	u8 array[64];
+
+	OPTIMIZER_HIDE_VAR(arg);
+	*(u8 **)arg = array;
+	write_byte(array);
+	return 0;
+}
+
+static noinline int dead_stack_uaf(void)
+{
+	u8 array[13], *p = NULL;
+	int ret = run_and_bury(remember_stack, &p);
+
+	if (ret)
+		return ret;
+	legal();
+	write_byte(array + 12);
+	bad();
+	check_byte(p);
+	return 0;
+}
+
+static noinline int double_vfree(void)
+{
+	u8 *p = vmalloc(100), *neighbour = vmalloc(100);
+
+	if (!p || !neighbour)
+		return -ENOMEM;
+	legal();
+	vfree(p);
+	bad();
+	vfree(p);
+	vfree(neighbour);
+	return 0;
+}
+
+static noinline int wrong_vfree(void)
+{
+	u8 *p = vmalloc(100);
+
+	if (!p)
+		return -ENOMEM;
+	legal();
+	write_byte(p + 8);
+	bad();
+	vfree(p + 8);
+	vfree(p);
+	return 0;
+}
+
+/* Far from what vmalloc hands out. */
+static noinline int unused_space(void *unused)
+{
+	u8 *p = (u8 *)VMALLOC_START + (VMALLOC_END - VMALLOC_START) / 4 * 3;
+
+	OPTIMIZER_HIDE_VAR(p);
+	legal();
+	bad();
+	read_byte(p);
+	return 0;
+}
+
+static int run_unused_space(void)
+{
+	return run_and_bury(unused_space, NULL);
+}
+
+static u8 *freed_early;
+
+static noinline int returned_space(void *unused)
+{
+	u8 *p = freed_early;
+
+	OPTIMIZER_HIDE_VAR(p);
+	legal();
+	bad();
+	write_byte(p);
+	return 0;
+}
+
+/* So large that what is allocated meanwhile does not get to the middle of it. */
+static int free_early(void)
+{
+	u8 *p = vmalloc(SZ_32M);
+
+	if (!p)
+		return -ENOMEM;
+	freed_early = p + SZ_16M;
+	vfree(p);
+	vm_unmap_aliases();
+	return 0;
+}
+
+static int late_set(const char *val, const struct kernel_param *kp)
+{
+	int ret;
+
+	pr_info("begin returned_space expect " UAF " then oops: vmalloc(32M), vfree, shadow given back, write the middle\n");
+	ret = run_and_bury(returned_space, NULL);
+	pr_info("end returned_space\n");
+	return ret;
+}
+
+static const struct kernel_param_ops late_ops = { .set = late_set };
+module_param_cb(late, &late_ops, NULL, 0200);
+
+#else
+
+static int free_early(void) { return 0; }
+
+#endif
+
 static const struct {
 	const char *name;
 	int (*run)(void);
@@ -263,6 +400,16 @@ static const struct {
 	  "alloc_percpu of 1000 bytes, free_percpu, read byte 0" },
 	{ "thread_stack_oob", run_thread, STACK_OOB,
 	  "array[13] on a thread's stack, write byte " __stringify(PAST_13) },
+#ifdef CONFIG_KASAN_VMALLOC_HISTORY
+	{ "dead_stack_uaf", dead_stack_uaf, UAF,
+	  "a thread exits, read what was on its stack" },
+	{ "double_vfree", double_vfree, "double-free then warning",
+	  "vmalloc(100), vfree, vfree" },
+	{ "wrong_vfree", wrong_vfree, "invalid-free then warning",
+	  "vmalloc(100), vfree of byte 8" },
+	{ "unused_space", run_unused_space, "vmalloc-wild-access then oops",
+	  "read a byte of vmalloc space that nobody used" },
+#endif
 #ifndef CONFIG_KASAN_SW_TAGS
 	{ "module_global_oob", module_global_oob, "global-out-of-bounds",
 	  "array[13] of a module, read byte 13" },
@@ -289,6 +436,8 @@ static int __init demo_init(void)
 		}
 		pr_info("end %s\n", cases[i].name);
 	}
+	if (!ret)
+		ret = free_early();
 out:
 	for (i = 0; i < ARRAY_SIZE(pages); i++)
 		if (pages[i])
