@@ -112,8 +112,8 @@ wanted() {
 	39bit | 16k | 64k) tests+=" ${1#base-}.config" ;;
 	sw_tags) mode=sw_tags.config tests='kunit.config tests.config' ;;
 	hw_tags) mode=hw_tags.config tests=kunit.config ;;
-	bench) tests=history.config ;;
-	plain | base) tests= ;;
+	bench | base) tests= ;;
+	history) tests=history.config ;;
 	count) tests='history.config count.config' ;;
 	floor) mode=generic.config tests= ;;
 	*) die 2 "no flavour $1" ;;
