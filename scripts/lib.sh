@@ -114,7 +114,7 @@ wanted() {
 	hw_tags) mode=hw_tags.config tests=kunit.config ;;
 	bench | base) tests= ;;
 	history) tests=history.config ;;
-	count) tests='history.config count.config' ;;
+	count) tests=count.config ;;
 	floor) mode=generic.config tests= ;;
 	*) die 2 "no flavour $1" ;;
 	esac
