@@ -79,6 +79,7 @@ void kasan_record_vmalloc_alloc(const void *start, unsigned long size,
 				enum kasan_vmalloc_kind kind);
 void kasan_record_vmalloc_free(const void *start, unsigned long size,
 			       enum kasan_vmalloc_kind kind);
+void kasan_record_vm_area_free(const struct vm_struct *vm);
 void __kasan_free_vm_struct(struct vm_struct *vm);
 void kasan_reuse_thread_stack(struct vm_struct *vm);
 void kasan_exit_thread_stack(void);
@@ -96,6 +97,10 @@ static __always_inline void kasan_free_vm_struct(struct vm_struct *vm)
 
 #define kasan_record_vmalloc_alloc(start, size, kind)	do { } while (0)
 #define kasan_record_vmalloc_free(start, size, kind)	do { } while (0)
+
+static inline void kasan_record_vm_area_free(const struct vm_struct *vm)
+{
+}
 
 #define kasan_free_vm_struct(vm)	kfree(vm)
 

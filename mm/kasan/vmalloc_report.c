@@ -79,23 +79,39 @@ static atomic_long_t nr_records;
 static unsigned int history = 512;
 module_param(history, uint, 0444);
 
+/* How far back add_record() looks for the record that it completes. */
+#define LOOK_BACK	4
+
 static void add_record(const struct object *obj)
 {
-	struct record *record;
+	struct record *record = NULL;
 	struct ring *ring;
 	unsigned long flags;
+	unsigned int i;
 
 	local_irq_save(flags);
 	ring = this_cpu_ptr(&rings);
-	if (ring->records) {
+	if (!ring->records)
+		goto out;
+
+	/* An area has a record when its free begins; it is completed later on. */
+	for (i = 1; i <= LOOK_BACK && obj->free.stack && !record; i++) {
+		record = &ring->records[(ring->next - i) & (history - 1)];
+		if (record->obj.start != obj->start || !record->obj.freed ||
+		    record->obj.free.stack)
+			record = NULL;
+	}
+	if (!record) {
 		record = &ring->records[ring->next & (history - 1)];
-		/* Pairs with read_record(): first no number, last the new one. */
-		WRITE_ONCE(record->nr, 0);
-		smp_wmb();
-		record->obj = *obj;
-		smp_store_release(&record->nr, atomic_long_inc_return(&nr_records));
 		WRITE_ONCE(ring->next, ring->next + 1);
 	}
+
+	/* Pairs with read_record(): first no number, last the new one. */
+	WRITE_ONCE(record->nr, 0);
+	smp_wmb();
+	record->obj = *obj;
+	smp_store_release(&record->nr, atomic_long_inc_return(&nr_records));
+out:
 	local_irq_restore(flags);
 }
 
@@ -217,6 +233,8 @@ void kasan_record_vmalloc_alloc(const void *start, unsigned long size,
  * @size: its size in bytes
  * @kind: what it is
  *
+ * To be called before the memory is poisoned.
+ *
  * Context: Any but NMI.
  */
 void kasan_record_vmalloc_free(const void *start, unsigned long size,
@@ -263,24 +281,50 @@ static void describe_area(struct object *obj, const struct vm_struct *vm,
 	obj->flags = vm->flags;
 }
 
+/* The same of one that is being freed, with who allocated it. */
+static void describe_freed_area(struct object *obj, const struct vm_struct *vm)
+{
+	struct kasan_alloc_meta *meta = vm_alloc_meta(vm);
+
+	describe_area(obj, vm, true);
+	if (meta)
+		obj->alloc = meta->alloc_track;
+}
+
 /**
- * __kasan_free_vm_struct - an area is gone: free its vm_struct, and remember it
+ * kasan_record_vm_area_free - an area is about to be freed
+ * @vm: it
+ *
+ * To be called before its memory is poisoned, so that of what is poisoned there
+ * is always a record, if only of who allocated it.
+ *
+ * Context: As vfree().
+ */
+void kasan_record_vm_area_free(const struct vm_struct *vm)
+{
+	struct object obj;
+
+	describe_freed_area(&obj, vm);
+	kasan_set_track(&obj.free, 0);
+	add_record(&obj);
+}
+
+/**
+ * __kasan_free_vm_struct - an area is gone: free its vm_struct
  * @vm: no longer in any tree
  *
  * kfree() takes a stack trace, and keeps it in the freed object, which stays in
- * the quarantine for a good while. It is read back from there.
+ * the quarantine for a good while. It is read back from there, and completes the
+ * record that kasan_record_vm_area_free() has made.
  *
  * Context: As kfree().
  */
 void __kasan_free_vm_struct(struct vm_struct *vm)
 {
-	struct kasan_alloc_meta *alloc_meta = vm_alloc_meta(vm);
 	struct kasan_free_meta *free_meta = vm_free_meta(vm);
 	struct object obj;
 
-	describe_area(&obj, vm, true);
-	if (alloc_meta)
-		obj.alloc = alloc_meta->alloc_track;
+	describe_freed_area(&obj, vm);
 	kfree(vm);
 
 	if (free_meta)
@@ -321,16 +365,12 @@ void kasan_reuse_thread_stack(struct vm_struct *vm)
 void kasan_exit_thread_stack(void)
 {
 	struct vm_struct *vm = task_stack_vm_area(current);
-	struct kasan_alloc_meta *meta;
 	struct object obj;
 
 	if (!vm)
 		return;
-	describe_area(&obj, vm, true);
+	describe_freed_area(&obj, vm);
 	obj.kind = KASAN_VMALLOC_STACK;
-	meta = vm_alloc_meta(vm);
-	if (meta)
-		obj.alloc = meta->alloc_track;
 	kasan_save_track(&obj.free, 0);
 	add_record(&obj);
 }
@@ -524,6 +564,8 @@ void kasan_describe_vmalloc(const void *addr)
 	if (obj.freed && obj.free.stack) {
 		kasan_print_track(&obj.free, "Freed");
 		pr_err("\n");
+	} else if (obj.freed) {
+		pr_err("Being freed by task %u\n\n", obj.free.pid);
 	}
 
 	end = obj.start + obj.size;

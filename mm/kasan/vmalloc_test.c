@@ -777,6 +777,25 @@ static void history_again(struct kunit *test)
 	settle();
 }
 
+/* As it is between the poison and the end of a vfree(), which can take long. */
+static void history_begun(struct kunit *test)
+{
+	u8 *p;
+
+	need_history(test);
+	p = who_allocates(100);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	kasan_record_vm_area_free(find_vm_area(p));
+	kasan_poison_vmalloc(p, PAGE_SIZE);
+	EXPECT_REPORT(test, UAF, check_byte(p + 1));
+	expect_object(test, "1 bytes inside of", "freed 100-byte region ",
+		      "who_allocates", NULL);
+	vfree(p);
+	EXPECT_REPORT(test, UAF, check_byte(p + 1));
+	expect_object(test, "1 bytes inside of", "freed 100-byte region ",
+		      "who_allocates", "history_begun");
+}
+
 /* A history that is full does not say what it does not know. */
 static void history_bounded(struct kunit *test)
 {
@@ -890,7 +909,7 @@ static void stack_uaf(struct kunit *test)
 	snprintf(where, sizeof(where), "%lu bytes inside of", THREAD_SIZE - 100);
 	snprintf(object, sizeof(object), "freed %lu-byte region ", THREAD_SIZE);
 	EXPECT_REPORT(test, UAF, check_byte(look.base + THREAD_SIZE - 100));
-	expect_object(test, where, object, "copy_process", "exit_in_frame");
+	expect_object(test, where, object, "copy_process", "do_exit");
 }
 
 /* Never used, and used before but without shadow since. */
@@ -1722,6 +1741,7 @@ static struct kunit_case kasan_vmalloc_test_cases[] = {
 	KUNIT_CASE(history_live),
 	KUNIT_CASE(history_freed),
 	KUNIT_CASE(history_again),
+	KUNIT_CASE(history_begun),
 	KUNIT_CASE_SLOW(history_bounded),
 	KUNIT_CASE(history_mapped),
 	KUNIT_CASE(history_percpu),
