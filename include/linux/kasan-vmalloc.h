@@ -65,8 +65,6 @@ static inline void kasan_populate_early_vm_area_shadow(void *start,
 
 #endif
 
-#ifdef CONFIG_KASAN_VMALLOC_HISTORY
-
 /* What memory in vmalloc space is, for reports. */
 enum kasan_vmalloc_kind {
 	KASAN_VMALLOC_AREA,	/* has one */
@@ -74,6 +72,8 @@ enum kasan_vmalloc_kind {
 	KASAN_VMALLOC_PERCPU,	/* alloc_percpu(); addresses are those of CPU 0 */
 	KASAN_VMALLOC_STACK,	/* has one, and a thread that exits */
 };
+
+#ifdef CONFIG_KASAN_VMALLOC_HISTORY
 
 void kasan_record_vmalloc_alloc(const void *start, unsigned long size,
 				enum kasan_vmalloc_kind kind);
@@ -95,8 +95,17 @@ static __always_inline void kasan_free_vm_struct(struct vm_struct *vm)
 
 #else
 
-#define kasan_record_vmalloc_alloc(start, size, kind)	do { } while (0)
-#define kasan_record_vmalloc_free(start, size, kind)	do { } while (0)
+static inline void kasan_record_vmalloc_alloc(const void *start,
+					      unsigned long size,
+					      enum kasan_vmalloc_kind kind)
+{
+}
+
+static inline void kasan_record_vmalloc_free(const void *start,
+					     unsigned long size,
+					     enum kasan_vmalloc_kind kind)
+{
+}
 
 static inline void kasan_record_vm_area_free(const struct vm_struct *vm)
 {

@@ -78,7 +78,7 @@ static unsigned long shadow_page_end(unsigned long end)
  * here, and a byte-wise memset is several times slower than one by words where
  * the CPU has no fast short strings.
  */
-static void fill_shadow(u8 *shadow, u8 value, size_t nr)
+static __always_inline void fill_shadow(u8 *shadow, u8 value, size_t nr)
 {
 	if (IS_ALIGNED((unsigned long)shadow, sizeof(u64))) {
 		memset64((u64 *)shadow, value * 0x0101010101010101ULL, nr / 8);
@@ -89,18 +89,26 @@ static void fill_shadow(u8 *shadow, u8 value, size_t nr)
 		__memset(shadow, value, nr);
 }
 
-/* The same for a range of memory. Areas too small to matter never reschedule. */
-static void set_shadow(const void *start, unsigned long size, u8 value)
+static noinline void fill_long_shadow(u8 *shadow, u8 value, size_t nr)
 {
-	u8 *shadow = kasan_mem_to_shadow(start);
-	u8 *end = shadow + (size >> KASAN_SHADOW_SCALE_SHIFT);
-
-	while (end - shadow > SHADOW_STRIDE) {
+	for (; nr > SHADOW_STRIDE; nr -= SHADOW_STRIDE) {
 		fill_shadow(shadow, value, SHADOW_STRIDE);
 		shadow += SHADOW_STRIDE;
 		cond_resched();
 	}
-	fill_shadow(shadow, value, end - shadow);
+	fill_shadow(shadow, value, nr);
+}
+
+/* The same for a range of memory. Areas too small to matter never reschedule. */
+static void set_shadow(const void *start, unsigned long size, u8 value)
+{
+	u8 *shadow = kasan_mem_to_shadow(start);
+	size_t nr = size >> KASAN_SHADOW_SCALE_SHIFT;
+
+	if (likely(nr <= SHADOW_STRIDE))
+		fill_shadow(shadow, value, nr);
+	else
+		fill_long_shadow(shadow, value, nr);
 }
 
 /*
@@ -288,6 +296,7 @@ void kasan_set_vmalloc_bounds(const void *start, unsigned long requested,
 			      unsigned long size)
 {
 	unsigned long off = round_up(requested, KASAN_GRANULE_SIZE), next;
+	const u8 *shadow = kasan_mem_to_shadow(start);
 
 	if (!IS_ENABLED(CONFIG_KASAN_GENERIC) || !has_shadow(start))
 		return;
@@ -297,11 +306,13 @@ void kasan_set_vmalloc_bounds(const void *start, unsigned long requested,
 	 * tells. Most areas find their guard page as they need it.
 	 */
 	for (; off < size; off = next) {
-		next = min(round_down(off, PAGE_SIZE) + PAGE_SIZE, size);
-		if (*(u8 *)kasan_mem_to_shadow(start + off) == KASAN_VMALLOC_INVALID)
+		next = round_down(off, PAGE_SIZE) + PAGE_SIZE;
+		if (shadow[off >> KASAN_SHADOW_SCALE_SHIFT] == KASAN_VMALLOC_INVALID)
 			continue;
+		while (next < size && shadow[next >> KASAN_SHADOW_SCALE_SHIFT] !=
+				      KASAN_VMALLOC_INVALID)
+			next += PAGE_SIZE;
 		set_shadow(start + off, next - off, KASAN_VMALLOC_INVALID);
-		cond_resched();
 	}
 }
 

@@ -106,23 +106,28 @@ static void add_record(const struct object *obj)
 		WRITE_ONCE(ring->next, ring->next + 1);
 	}
 
-	/* Pairs with read_record(): first no number, last the new one. */
 	WRITE_ONCE(record->nr, 0);
+	/* No number before anything changes. Pairs with read_record(). */
 	smp_wmb();
 	record->obj = *obj;
+	/* The number after all of it has. Pairs with read_record(). */
 	smp_store_release(&record->nr, atomic_long_inc_return(&nr_records));
 out:
 	local_irq_restore(flags);
 }
 
-/* Return: false if there is none, or it is being written. Pairs with add_record(). */
+/* Return: false if there is none, or it is being written. */
 static bool read_record(struct record *record, struct record *copy)
 {
-	unsigned long nr = smp_load_acquire(&record->nr);
+	unsigned long nr;
 
+	/* Pairs with the release in add_record(). */
+	nr = smp_load_acquire(&record->nr);
 	if (!nr)
 		return false;
+	/* If it is written meanwhile, its number tells. */
 	*copy = data_race(*record);
+	/* Pairs with the write barrier in add_record(). */
 	smp_rmb();
 	return READ_ONCE(record->nr) == nr;
 }
@@ -572,10 +577,10 @@ void kasan_describe_vmalloc(const void *addr)
 	where = a < obj.start ? "to the left" :
 		a >= end ? "to the right" : "inside";
 	pr_err("The buggy address is located %lu bytes %s of\n"
-	       " %s%lu-byte region [%px, %px)\n",
+	       " %s%lu-byte region [%lx, %lx)\n",
 	       a < obj.start ? obj.start - a : a >= end ? a - end : a - obj.start,
 	       where, obj.freed ? "freed " : "allocated ", obj.size,
-	       (void *)obj.start, (void *)end);
+	       obj.start, end);
 	print_kind(&obj);
 	if (nr < complete_since())
 		pr_err("That was long ago: the space can have been used again since\n");

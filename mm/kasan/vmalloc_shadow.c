@@ -242,13 +242,11 @@ static void account_idle(struct pglist_data *pgdat, int delta)
 	mod_node_page_state(pgdat, NR_KERNEL_MISC_RECLAIMABLE, delta);
 }
 
-static void tally_flush(struct shadow_tally *tally)
+static noinline void tally_flush_pages(struct shadow_tally *tally)
 {
 	unsigned int nr = tally->nr;
 	unsigned long sum;
 
-	if (!nr)
-		return;
 	tally->nr = 0;
 	sum = this_cpu_add_return(events[tally->event], nr);
 	if (tally->event == KASAN_SHADOW_REVIVED) {
@@ -259,6 +257,12 @@ static void tally_flush(struct shadow_tally *tally)
 	/* Reclaim sleeps, and this must not wait: leave it to a worker. */
 	if (sum % SHADOW_TRIM_INTERVAL < nr && nr_idle() > READ_ONCE(idle_limit))
 		schedule_work(&trim_work);
+}
+
+static __always_inline void tally_flush(struct shadow_tally *tally)
+{
+	if (tally->nr)
+		tally_flush_pages(tally);
 }
 
 static __always_inline void tally_add(struct shadow_tally *tally, struct pglist_data *pgdat)

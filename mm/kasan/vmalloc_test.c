@@ -100,8 +100,10 @@ static void probe_console(void *unused, const char *buf, size_t len)
 		s = copy_word(report.kind, sizeof(report.kind), s, end, ' ');
 		s = min(s + strlen(" in "), end);
 		copy_word(report.func, sizeof(report.func), s, end, '+');
-		report.where[0] = report.object[0] = '\0';
-		report.alloc[0] = report.free[0] = '\0';
+		report.where[0] = '\0';
+		report.object[0] = '\0';
+		report.alloc[0] = '\0';
+		report.free[0] = '\0';
 		report.stack = NULL;
 		WRITE_ONCE(report.nr, report.nr + 1);
 		return;

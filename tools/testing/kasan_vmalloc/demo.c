@@ -365,7 +365,7 @@ static int late_set(const char *val, const struct kernel_param *kp)
 {
 	int ret;
 
-	pr_info("begin returned_space expect " UAF " then oops: vmalloc(32M), vfree, shadow given back, write the middle\n");
+	pr_info("begin returned_space expect " UAF " then oops: vmalloc(32M), vfree, shadow given back, write to it\n");
 	ret = run_and_bury(returned_space, NULL);
 	pr_info("end returned_space\n");
 	return ret;
