@@ -327,6 +327,7 @@ void kasan_record_vm_area_free(const struct vm_struct *vm)
 void __kasan_free_vm_struct(struct vm_struct *vm)
 {
 	struct kasan_free_meta *free_meta = vm_free_meta(vm);
+	const u8 *shadow = kasan_mem_to_shadow(vm);
 	struct object obj;
 
 	describe_freed_area(&obj, vm);
@@ -339,7 +340,7 @@ void __kasan_free_vm_struct(struct vm_struct *vm)
 	 * have freed it since. That was another task.
 	 */
 	if (!free_meta || obj.free.pid != current->pid ||
-	    *(u8 *)kasan_mem_to_shadow(vm) != KASAN_SLAB_FREE_META)
+	    *shadow != KASAN_SLAB_FREE_META)
 		kasan_save_track(&obj.free, 0);
 	add_record(&obj);
 }
