@@ -67,10 +67,10 @@ static inline void kasan_populate_early_vm_area_shadow(void *start,
 
 /* What memory in vmalloc space is, for reports. */
 enum kasan_vmalloc_kind {
-	KASAN_VMALLOC_AREA,	/* has one */
-	KASAN_VMALLOC_RAM,	/* vm_map_ram() */
-	KASAN_VMALLOC_PERCPU,	/* alloc_percpu(); addresses are those of CPU 0 */
-	KASAN_VMALLOC_STACK,	/* has one, and a thread that exits */
+	KASAN_VMALLOC_AREA,	/* an area with a vm_struct */
+	KASAN_VMALLOC_RAM,	/* from vm_map_ram() */
+	KASAN_VMALLOC_PERCPU,	/* from alloc_percpu(); addresses are those of CPU 0 */
+	KASAN_VMALLOC_STACK,	/* the stack of a thread that exits */
 };
 
 #ifdef CONFIG_KASAN_VMALLOC_HISTORY

@@ -132,18 +132,26 @@ static bool read_record(struct record *record, struct record *copy)
 	return READ_ONCE(record->nr) == nr;
 }
 
-/* Per-cpu memory has a place for each CPU; records have the first. */
-static bool object_covers(const struct object *obj, unsigned long addr)
+/*
+ * Is @addr in @obj, a copy from a record? Per-cpu memory has a place for each CPU
+ * and records have the first; @obj becomes the one that @addr is in.
+ */
+static bool object_covers(struct object *obj, unsigned long addr)
 {
+	unsigned long start;
 	int cpu;
 
 	if (obj->kind != KASAN_VMALLOC_PERCPU)
 		return addr - obj->start < obj->span;
 
-	for_each_possible_cpu(cpu)
-		if (addr - pcpu_unit_offsets[cpu] + pcpu_unit_offsets[0] -
-		    obj->start < obj->span)
+	for_each_possible_cpu(cpu) {
+		start = obj->start + pcpu_unit_offsets[cpu] - pcpu_unit_offsets[0];
+		if (addr - start < obj->span) {
+			obj->start = start;
+			obj->cpu = cpu;
 			return true;
+		}
+	}
 	return false;
 }
 
@@ -392,24 +400,6 @@ static bool is_freed(const void *addr)
 	       shadow == KASAN_VMALLOC_FREE;
 }
 
-/* @obj is from a record. Per-cpu memory: the copy that @addr is in. */
-static void move_to_cpu(struct object *obj, unsigned long addr)
-{
-	unsigned long start;
-	int cpu;
-
-	if (obj->kind != KASAN_VMALLOC_PERCPU)
-		return;
-	for_each_possible_cpu(cpu) {
-		start = obj->start + pcpu_unit_offsets[cpu] - pcpu_unit_offsets[0];
-		if (addr - start < obj->span) {
-			obj->start = start;
-			obj->cpu = cpu;
-			return;
-		}
-	}
-}
-
 static bool find_freed(unsigned long addr, struct object *obj, unsigned long *nr)
 {
 	struct record free, other;
@@ -431,7 +421,6 @@ static bool find_freed(unsigned long addr, struct object *obj, unsigned long *nr
 		obj->alloc = other.obj.alloc;
 		obj->size = other.obj.size;
 	}
-	move_to_cpu(obj, addr);
 	return true;
 }
 
@@ -446,7 +435,6 @@ static bool find_part(unsigned long addr, struct object *obj, unsigned long *nr)
 		return false;
 	*obj = alloc.obj;
 	*nr = alloc.nr;
-	move_to_cpu(obj, addr);
 	return true;
 }
 
