@@ -29,6 +29,8 @@ static const char * const event_names[] = {
 	[KASAN_SHADOW_FLUSHES]		= "flushes",
 	[KASAN_SHADOW_SLOT_FLUSHES]	= "slot_flushes",
 	[KASAN_SHADOW_LOCKED]		= "locked",
+	[KASAN_SHADOW_FROZEN]		= "frozen",
+	[KASAN_SHADOW_RECHECKED]	= "rechecked",
 	[KASAN_SHADOW_FAILED]		= "failures",
 };
 

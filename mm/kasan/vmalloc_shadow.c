@@ -377,6 +377,7 @@ static bool shadow_unmap(struct page *page)
 		WARN_ONCE(kasan_shadow_find_live(page_address(page), PAGE_SIZE),
 			  "idle shadow at %lx is not all poison", addr);
 
+	kasan_shadow_step(KASAN_SHADOW_UNMAP_FROZEN);
 	if (store.flush_start == store.flush_end)
 		store.flush_start = addr;
 	store.flush_start = min(store.flush_start, addr);
@@ -423,13 +424,16 @@ static unsigned long shadow_reclaim_batch(unsigned long max, unsigned long *look
 	 * Rule: a page is freed when its PTE is clear and every TLB has been
 	 * flushed since. Until then somebody's use-after-free may read it.
 	 */
+	kasan_shadow_step(KASAN_SHADOW_RECLAIM_CLEARED);
 	kasan_shadow_flush(store.flush_start, store.flush_end);
 	count_event(KASAN_SHADOW_FLUSHES);
+	kasan_shadow_step(KASAN_SHADOW_RECLAIM_FLUSHED);
 
 	spin_lock(&store.lock);
 	store.flush_start = 0;
 	store.flush_end = 0;
 	spin_unlock(&store.lock);
+	kasan_shadow_step(KASAN_SHADOW_RECLAIM_DROPPED);
 
 	list_for_each_entry_safe(page, next, &batch, lru) {
 		list_del(&page->lru);
@@ -498,6 +502,50 @@ static unsigned long shadow_shrink_scan(struct shrinker *shrinker,
 }
 
 /*
+ * Is @page one that a PTE of the store names? A reference of the caller's keeps
+ * the answer right: with it reclaim cannot freeze the page, and populate does
+ * not map a page that it cannot freeze, see alloc_spare().
+ */
+static bool shadow_is_mapped(struct page *page)
+{
+	unsigned long addr = page_private(page);
+	const void *mem = kasan_shadow_to_mem((void *)addr);
+	pte_t *slot;
+
+	if (!PAGE_ALIGNED(addr) || kasan_mem_to_shadow(mem) != (void *)addr ||
+	    !is_vmalloc_or_module_addr(mem))
+		return false;
+	slot = shadow_slot(addr);
+	return slot && !pte_none(ptep_get_lockless(slot)) &&
+	       pte_page(ptep_get_lockless(slot)) == page;
+}
+
+/*
+ * Give back a reference to a @page that had @refs, and is not the slot's any
+ * more. It can have become that of another slot, whose areas took this
+ * reference for one of theirs: then so does the tally.
+ */
+static noinline void shadow_unget(struct page *page, int refs)
+{
+	struct pglist_data *pgdat = page_pgdat(page);
+
+	count_event(KASAN_SHADOW_RECHECKED);
+	if (!shadow_is_mapped(page)) {
+		folio_put_refs(page_folio(page), SHADOW_AREA_REF);
+		return;
+	}
+	if (refs < SHADOW_AREA_REF) {
+		count_event(KASAN_SHADOW_REVIVED);
+		account_idle(pgdat, -1);
+	}
+	if (folio_ref_sub_return(page_folio(page), SHADOW_AREA_REF) <
+	    SHADOW_AREA_REF) {
+		count_event(KASAN_SHADOW_RELEASED);
+		account_idle(pgdat, 1);
+	}
+}
+
+/*
  * Count one area more on the page that @slot names, in @revived as well if it
  * is the first.
  *
@@ -522,13 +570,17 @@ static __always_inline bool shadow_get(pte_t *slot, struct shadow_tally *revived
 		 * is. page_ref_add_unless() does not tell the old value.
 		 */
 		page = pte_page(pte);
+		kasan_shadow_step(KASAN_SHADOW_GET_LOADED);
 		refs = atomic_fetch_add_unless(&page->_refcount,
 					       SHADOW_AREA_REF, 0);
-		if (!refs)
+		if (!refs) {
+			count_event(KASAN_SHADOW_FROZEN);
 			return false;
+		}
+		kasan_shadow_step(KASAN_SHADOW_GET_COUNTED);
 		if (likely(pte_same(pte, ptep_get_lockless(slot))))
 			break;
-		folio_put_refs(page_folio(page), SHADOW_AREA_REF);
+		shadow_unget(page, refs);
 	}
 
 	if (refs < SHADOW_AREA_REF && !shadow_is_permanent(page))
@@ -555,9 +607,11 @@ static void shadow_put(pte_t *slot, unsigned long addr,
 	pgdat = page_pgdat(page);
 	permanent = shadow_is_permanent(page);
 
+	kasan_shadow_step(KASAN_SHADOW_PUT_LOADED);
 	if (folio_ref_sub_return(page_folio(page), SHADOW_AREA_REF) >=
 	    SHADOW_AREA_REF)
 		return;
+	kasan_shadow_step(KASAN_SHADOW_PUT_DROPPED);
 
 	/* Idle from here on: reclaim may have the page already. */
 	if (!permanent)
@@ -580,7 +634,28 @@ struct page *kasan_shadow_alloc_page(gfp_t gfp)
 }
 
 /*
- * Get the page of @slot, or else map @page, a page of poison, there.
+ * A page of poison to be mapped, or NULL. It is frozen, so that nobody can have
+ * counted on it before it is mapped: shadow_unget() tells by that whether to
+ * tally. A page that somebody has counted on, by an old PTE, goes back.
+ */
+static struct page *alloc_spare(gfp_t gfp)
+{
+	struct page *page;
+
+	while ((page = kasan_shadow_alloc_page(gfp)) &&
+	       !page_ref_freeze(page, 1))
+		__free_page(page);
+	return page;
+}
+
+static void free_spare(struct page *page)
+{
+	page_ref_unfreeze(page, 1);
+	__free_page(page);
+}
+
+/*
+ * Get the page of @slot, or else map @page, from alloc_spare(), there.
  *
  * Return: true if @page was used.
  */
@@ -589,6 +664,7 @@ static noinline bool shadow_map(pte_t *slot, unsigned long addr,
 {
 	unsigned long seen = 0;
 
+	kasan_shadow_step(KASAN_SHADOW_MAP_MISSED);
 	spin_lock(&store.lock);
 	count_event(KASAN_SHADOW_LOCKED);
 
@@ -602,8 +678,10 @@ static noinline bool shadow_map(pte_t *slot, unsigned long addr,
 	       seen != store.nr_cleared) {
 		seen = store.nr_cleared;
 		spin_unlock(&store.lock);
+		kasan_shadow_step(KASAN_SHADOW_MAP_FLUSHING);
 		kasan_shadow_flush(addr, addr + PAGE_SIZE);
 		count_event(KASAN_SHADOW_SLOT_FLUSHES);
+		kasan_shadow_step(KASAN_SHADOW_MAP_FLUSHED);
 		spin_lock(&store.lock);
 	}
 
@@ -618,14 +696,15 @@ static noinline bool shadow_map(pte_t *slot, unsigned long addr,
 			  "shadow mapped at %lx with a flush pending", addr);
 
 	set_page_private(page, addr);
-	page_ref_add(page, SHADOW_AREA_REF);
 	list_add_tail(&page->lru, &store.pages);
 	store.nr_mapped++;
 	store.peak = max(store.peak, store.nr_mapped);
 
+	kasan_shadow_step(KASAN_SHADOW_MAP_SETTING);
 	/* (A): the poison before the PTE, see above. Pairs with shadow_get(). */
 	smp_wmb();
 	set_pte_at(&init_mm, addr, slot, pfn_pte(page_to_pfn(page), PAGE_KERNEL));
+	page_ref_unfreeze(page, 1 + SHADOW_AREA_REF);
 	count_event(KASAN_SHADOW_POPULATED);
 	spin_unlock(&store.lock);
 
@@ -669,7 +748,7 @@ int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
 			continue;
 
 		if (!spare)
-			spare = kasan_shadow_alloc_page(gfp);
+			spare = alloc_spare(gfp);
 		if (!spare)
 			break;
 		if (shadow_map(slot, addr, spare, &revived))
@@ -678,7 +757,7 @@ int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
 
 	tally_flush(&revived);
 	if (spare)
-		__free_page(spare);
+		free_spare(spare);
 	if (likely(addr >= end))
 		return 0;
 

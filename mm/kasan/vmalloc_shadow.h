@@ -25,9 +25,42 @@ enum kasan_shadow_event {
 	KASAN_SHADOW_FLUSHES,		/* TLB flushes, one for each batch */
 	KASAN_SHADOW_SLOT_FLUSHES,	/* TLB flushes by populate, one page */
 	KASAN_SHADOW_LOCKED,		/* populate took the lock of the store */
+	KASAN_SHADOW_FROZEN,		/* populate found the page being reclaimed */
+	KASAN_SHADOW_RECHECKED,		/* populate counted on a page that was gone */
 	KASAN_SHADOW_FAILED,		/* populate failed */
 	NR_KASAN_SHADOW_EVENTS
 };
+
+/*
+ * Where another CPU can come in between. KASAN_VMALLOC_DELAY holds a CPU up
+ * there, see vmalloc_delay.c.
+ */
+enum kasan_shadow_step {
+	/* populate */
+	KASAN_SHADOW_GET_LOADED,	/* PTE read, page not counted yet */
+	KASAN_SHADOW_GET_COUNTED,	/* counted, PTE not compared yet */
+	KASAN_SHADOW_MAP_MISSED,	/* empty or frozen, lock not taken yet */
+	KASAN_SHADOW_MAP_FLUSHING,	/* lock dropped, slot not flushed yet */
+	KASAN_SHADOW_MAP_FLUSHED,	/* flushed, lock not taken again yet */
+	KASAN_SHADOW_MAP_SETTING,	/* page ready, PTE not set yet; locked */
+	/* release */
+	KASAN_SHADOW_PUT_LOADED,	/* PTE read, count not dropped yet */
+	KASAN_SHADOW_PUT_DROPPED,	/* dropped, not tallied yet */
+	/* reclaim */
+	KASAN_SHADOW_UNMAP_FROZEN,	/* PTE not cleared yet; locked */
+	KASAN_SHADOW_RECLAIM_CLEARED,	/* lock dropped, TLBs not flushed yet */
+	KASAN_SHADOW_RECLAIM_FLUSHED,	/* the pending range still stands */
+	KASAN_SHADOW_RECLAIM_DROPPED,	/* it does not, pages not freed yet */
+	NR_KASAN_SHADOW_STEPS
+};
+
+#ifdef CONFIG_KASAN_VMALLOC_DELAY
+void kasan_shadow_step(enum kasan_shadow_step step);
+void kasan_shadow_set_delay(unsigned int us);
+#else
+static inline void kasan_shadow_step(enum kasan_shadow_step step) {}
+static inline void kasan_shadow_set_delay(unsigned int us) {}
+#endif
 
 struct kasan_shadow_stats {
 	unsigned long live;		/* pages that an area overlaps */

@@ -1729,6 +1729,287 @@ static void churn_and_reclaim(struct kunit *test)
 	expect_counts(test);
 }
 
+/* What becomes of a page between the load of its PTE and the second look. */
+enum { FREED, TAKEN, MAPPED_LIVE, MAPPED_IDLE, MAPPED_LATER, NR_FATES };
+
+static struct {
+	int fate;
+	bool armed;			/* the next step meets it */
+	unsigned long space, other;	/* where the page was, where it comes */
+	struct page *page;
+	struct page *taken[8];
+	int met;
+} fate;
+
+static struct page *shadow_page(unsigned long mem)
+{
+	pte_t *pte = virt_to_kpte((unsigned long)kasan_mem_to_shadow((void *)mem));
+
+	return pte && !pte_none(ptep_get(pte)) ? pte_page(ptep_get(pte)) : NULL;
+}
+
+static struct page *page_of_fate(gfp_t gfp)
+{
+	kunit_deactivate_static_stub(current->kunit_test, kasan_shadow_alloc_page);
+	return fate.page;
+}
+
+/* The last page that was freed on this CPU is the next to be allocated, nearly always. */
+static bool take_page(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(fate.taken); i++) {
+		fate.taken[i] = alloc_page(GFP_KERNEL);
+		if (fate.taken[i] == fate.page)
+			return true;
+	}
+	return false;
+}
+
+static void map_page(struct kunit *test)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(fate.taken); i++)
+		if (fate.taken[i] == fate.page)
+			fate.taken[i] = NULL;
+	memset(page_address(fate.page), KASAN_VMALLOC_INVALID, PAGE_SIZE);
+	kunit_activate_static_stub(test, kasan_shadow_alloc_page, page_of_fate);
+	kasan_populate_vmalloc(fate.other, PAGE_SIZE, GFP_KERNEL);
+}
+
+/* In the place of a step: what another CPU could do in between. */
+static void meet_fate(enum kasan_shadow_step step)
+{
+	struct kunit *test = current->kunit_test;
+	unsigned long end = fate.other + PAGE_SIZE;
+
+	if (!fate.armed)
+		return;
+	fate.armed = false;
+	if (step == KASAN_SHADOW_GET_LOADED && !fate.page) {
+		fate.page = shadow_page(fate.space);
+		kasan_shadow_reclaim(ULONG_MAX);
+		if (fate.fate == FREED || !take_page())
+			return;
+		fate.met++;
+		if (fate.fate == MAPPED_LIVE || fate.fate == MAPPED_IDLE)
+			map_page(test);
+		if (fate.fate == MAPPED_IDLE)
+			kasan_release_vmalloc(fate.other, end);
+	} else if (step == KASAN_SHADOW_GET_COUNTED) {
+		if (fate.fate == MAPPED_LIVE)
+			kasan_release_vmalloc(fate.other, end);
+		if (fate.fate == MAPPED_IDLE)
+			kasan_populate_vmalloc(fate.other, PAGE_SIZE, GFP_KERNEL);
+		if (fate.fate == MAPPED_LATER) {
+			map_page(test);
+			kasan_release_vmalloc(fate.other, end);
+		}
+		return;
+	}
+	fate.armed = true;
+}
+
+/*
+ * A page that is counted on and turns out to be gone, whatever has become of
+ * it: nothing is lost, and the counts are as if nothing had happened.
+ */
+static void page_gone(struct kunit *test)
+{
+	static const int rounds = 1000;
+	struct kasan_shadow_stats before, after;
+	int round, i;
+
+	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC_DELAY))
+		kunit_skip(test, "Test requires CONFIG_KASAN_VMALLOC_DELAY");
+
+	fate.space = fresh_space();
+	fate.other = fate.space + STRETCH;
+	/* so that there are tables */
+	for (i = 0; i < 2; i++) {
+		unsigned long space = i ? fate.other : fate.space;
+
+		KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, PAGE_SIZE,
+							     GFP_KERNEL), 0);
+		kasan_release_vmalloc(space, space + PAGE_SIZE);
+	}
+
+	kunit_activate_static_stub(test, kasan_shadow_step, meet_fate);
+	for (fate.fate = 0; fate.fate < NR_FATES; fate.fate++) {
+		fate.met = 0;
+		before = settle();
+		for (round = 0; round < rounds; round++) {
+			/* idle */
+			kasan_populate_vmalloc(fate.space, PAGE_SIZE, GFP_KERNEL);
+			kasan_release_vmalloc(fate.space, fate.space + PAGE_SIZE);
+
+			fate.page = NULL;
+			memset(fate.taken, 0, sizeof(fate.taken));
+			fate.armed = true;
+			KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(fate.space, PAGE_SIZE,
+								     GFP_KERNEL), 0);
+			fate.armed = false;
+			if (fate.fate == MAPPED_IDLE && areas_at(fate.other) == 1)
+				kasan_release_vmalloc(fate.other, fate.other + PAGE_SIZE);
+			kasan_release_vmalloc(fate.space, fate.space + PAGE_SIZE);
+			for (i = 0; i < ARRAY_SIZE(fate.taken); i++)
+				if (fate.taken[i])
+					__free_page(fate.taken[i]);
+			cond_resched();
+		}
+		expect_counts(test);
+		after = settle();
+		expect_counts(test);
+		/* now and then the page went to another CPU, or somebody came */
+		if (fate.fate == FREED) {
+			KUNIT_EXPECT_GE(test, diff(&before, &after, KASAN_SHADOW_FROZEN),
+					rounds / 2);
+			continue;
+		}
+		KUNIT_EXPECT_GE(test, fate.met, rounds / 2);
+		KUNIT_EXPECT_GE(test, diff(&before, &after, KASAN_SHADOW_RECHECKED), fate.met);
+	}
+}
+
+/* So often each way to lose a race is taken, or the test gives up. */
+#define PROVOKED	1000
+#define PROVOKED_GONE	100
+#define PROVOKE_TIME	(100 * HZ)
+#define PROVOKE_US	1000
+
+/* Fewer pages than there are hands, so that most are soon wanted again. */
+#define PROVOKERS	12
+#define PROVOKE_PAGES	8
+#define PROVOKE_SPACE	(PROVOKE_PAGES * KASAN_MEMORY_PER_SHADOW_PAGE)
+
+/*
+ * Gets shadow of one page or several for its share of each, and puts it. The
+ * share has to be poison when it comes and what was written when it goes.
+ */
+static int provoke(void *arg)
+{
+	struct worker *w = arg;
+	const unsigned long step = KASAN_MEMORY_PER_SHADOW_PAGE;
+	const unsigned long share = step / 32;
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, w->seed);
+	while (!kthread_should_stop()) {
+		unsigned long first = prandom_u32_state(&rnd) % (PROVOKE_PAGES - 1);
+		unsigned long last = first + prandom_u32_state(&rnd) % 2;
+		unsigned long start = (unsigned long)shadow_of((void *)w->space +
+							       first * step);
+		unsigned long end = start + (last + 1 - first) * PAGE_SIZE;
+		void *mem = (void *)(w->space + w->seed * share);
+		unsigned long i;
+
+		if (kasan_shadow_get(start, end, GFP_KERNEL)) {
+			w->failed++;
+			continue;
+		}
+		for (i = first; i <= last; i++) {
+			w->wrong += !all_poison(mem + i * step, share);
+			kasan_unpoison_vmalloc(mem + i * step, share,
+					       KASAN_VMALLOC_PROT_NORMAL |
+					       KASAN_VMALLOC_KEEP_TAG);
+		}
+		cond_resched();
+		for (i = first; i <= last; i++) {
+			w->wrong += !!memchr_inv(shadow_of(mem + i * step),
+						 get_tag(mem),
+						 share >> KASAN_SHADOW_SCALE_SHIFT);
+			kasan_redzone_vmalloc(mem + i * step, share);
+		}
+		kasan_shadow_put(start, end);
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Gives pages back and has them be somebody else's at once. */
+static int reclaim_and_use(void *arg)
+{
+	struct page *used[8] = {};
+	int i;
+
+	while (!kthread_should_stop()) {
+		kasan_shadow_reclaim(ULONG_MAX);
+		for (i = 0; i < ARRAY_SIZE(used); i++)
+			used[i] = alloc_page(GFP_KERNEL);
+		cond_resched();
+		for (i = 0; i < ARRAY_SIZE(used); i++)
+			if (used[i])
+				__free_page(used[i]);
+	}
+	return 0;
+}
+
+/*
+ * With CPUs held up between the steps, populate runs into pages that are
+ * frozen, that are gone and somebody else's, and that wait for a flush.
+ */
+static void provoked(struct kunit *test)
+{
+	unsigned long space = fresh_space(), end;
+	struct kasan_shadow_stats before, after;
+	struct task_struct *reclaimer;
+	struct worker *workers;
+	int i;
+
+	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC_DELAY))
+		kunit_skip(test, "Test requires CONFIG_KASAN_VMALLOC_DELAY");
+
+	workers = kunit_kcalloc(test, PROVOKERS, sizeof(*workers), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, workers);
+	before = settle();
+
+	kasan_shadow_set_delay(PROVOKE_US);
+	reclaimer = kthread_run(reclaim_and_use, NULL, "kasan_reclaim");
+	for (i = 0; i < PROVOKERS; i++) {
+		workers[i].space = space;
+		workers[i].seed = i;	/* and which share is its */
+		workers[i].task = kthread_run(provoke, &workers[i], "kasan_provoke/%d", i);
+	}
+
+	end = jiffies + PROVOKE_TIME;
+	do {
+		schedule_timeout_uninterruptible(HZ / 10);
+		after = read_stats();
+	} while (time_before(jiffies, end) &&
+		 (diff(&before, &after, KASAN_SHADOW_FROZEN) < PROVOKED ||
+		  diff(&before, &after, KASAN_SHADOW_RECHECKED) < PROVOKED_GONE ||
+		  diff(&before, &after, KASAN_SHADOW_SLOT_FLUSHES) < PROVOKED));
+
+	for (i = 0; i < PROVOKERS; i++) {
+		KUNIT_EXPECT_FALSE(test, IS_ERR(workers[i].task));
+		if (IS_ERR(workers[i].task))
+			continue;
+		kthread_stop(workers[i].task);
+		KUNIT_EXPECT_EQ(test, workers[i].failed, 0);
+		KUNIT_EXPECT_EQ(test, workers[i].wrong, 0);
+	}
+	KUNIT_EXPECT_FALSE(test, IS_ERR(reclaimer));
+	if (!IS_ERR(reclaimer))
+		kthread_stop(reclaimer);
+	kasan_shadow_set_delay(0);
+
+	after = settle();
+	kunit_info(test, "%lu times frozen, %lu gone, %lu slots flushed; %lu pages populated, %lu reclaimed, %u ms",
+		   diff(&before, &after, KASAN_SHADOW_FROZEN),
+		   diff(&before, &after, KASAN_SHADOW_RECHECKED),
+		   diff(&before, &after, KASAN_SHADOW_SLOT_FLUSHES),
+		   diff(&before, &after, KASAN_SHADOW_POPULATED),
+		   diff(&before, &after, KASAN_SHADOW_RECLAIMED),
+		   jiffies_to_msecs(jiffies - (end - PROVOKE_TIME)));
+	KUNIT_EXPECT_GE(test, diff(&before, &after, KASAN_SHADOW_FROZEN), PROVOKED);
+	KUNIT_EXPECT_GE(test, diff(&before, &after, KASAN_SHADOW_RECHECKED), PROVOKED_GONE);
+	KUNIT_EXPECT_GE(test, diff(&before, &after, KASAN_SHADOW_SLOT_FLUSHES), PROVOKED);
+	KUNIT_EXPECT_EQ(test, pages_mapped(space, PROVOKE_SPACE), 0);
+	expect_counts(test);
+}
+
 static struct kunit_case kasan_vmalloc_test_cases[] = {
 	KUNIT_CASE(vmalloc_oob),
 	KUNIT_CASE(vmalloc_uaf),
@@ -1766,6 +2047,8 @@ static struct kunit_case kasan_vmalloc_test_cases[] = {
 	KUNIT_CASE(populate_flushes),
 	KUNIT_CASE(flush_all_cpus),
 	KUNIT_CASE_SLOW(churn_and_reclaim),
+	KUNIT_CASE_SLOW(page_gone),
+	KUNIT_CASE_SLOW(provoked),
 	{}
 };
 

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KASAN_VMALLOC_DELAY: holds CPUs up at the steps of populate, release and
+ * reclaim between which another CPU can come in, so that what is a race of a
+ * few instructions elsewhere happens all the time.
+ */
+
+#include <kunit/static_stub.h>
+#include <linux/delay.h>
+#include <linux/minmax.h>
+#include <linux/module.h>
+#include <linux/preempt.h>
+#include <linux/random.h>
+
+#include "vmalloc_shadow.h"
+
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "kasan_vmalloc."
+
+/* Of so many passes of a step one is held up. */
+#define DELAY_ONE_IN	4
+
+/* With the lock of the store held the others only wait: no need to for long. */
+#define DELAY_LOCKED_US	20U
+
+static unsigned int delay;
+module_param(delay, uint, 0644);
+MODULE_PARM_DESC(delay, "Longest delay at a step in microseconds, 0 (default) for none");
+
+/**
+ * kasan_shadow_step - a step is done: wait here, perhaps
+ * @step: which, to be found by those who trace or stub this
+ *
+ * Context: Process context. Sleeps where that is allowed.
+ */
+noinline void kasan_shadow_step(enum kasan_shadow_step step)
+{
+	unsigned int us = READ_ONCE(delay);
+
+	KUNIT_STATIC_STUB_REDIRECT(kasan_shadow_step, step);
+
+	if (!us || get_random_u32_below(DELAY_ONE_IN))
+		return;
+	us = get_random_u32_inclusive(1, us);
+	if (preemptible())
+		usleep_range(us, us);
+	else
+		udelay(min(us, DELAY_LOCKED_US));
+}
+
+/**
+ * kasan_shadow_set_delay - the same as by the parameter, for tests
+ * @us: the longest delay in microseconds, 0 for none
+ *
+ * Context: Any.
+ */
+void kasan_shadow_set_delay(unsigned int us)
+{
+	WRITE_ONCE(delay, us);
+}
