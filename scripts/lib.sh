@@ -109,6 +109,8 @@ wanted() {
 	case ${1#base-} in
 	run) ;;
 	debug) tests+=' debug.config' ;;
+	rt) tests+=' debug.config rt.config' ;;
+	outline) tests+=" outline.config numa-$ARCH.config" ;;
 	39bit | 16k | 64k) tests+=" ${1#base-}.config" ;;
 	sw_tags) mode=sw_tags.config tests='kunit.config tests.config' ;;
 	hw_tags) mode=hw_tags.config tests=kunit.config ;;
