@@ -214,7 +214,7 @@ map_flushing:
 #endif
 map_flushed:
 #ifdef NO_REFLUSH
-	cleared[cpu] = false;
+	atomic { !lock -> lock = true; locked = true; goto get_now }
 #endif
 	goto map_lock;
 
@@ -381,9 +381,7 @@ unmap_frozen:
 		:: else
 		fi;
 		if
-#ifndef RANGE_TOO_SHORT
 		:: s >= flush_end -> flush_end = s + 1
-#endif
 		:: else
 		fi;
 		pte[s] = NONE;
