@@ -19,7 +19,7 @@ help:
 #|   make series   the patches, with a cover letter and as an mbox, in out/series
 #|   make apply    KSRC=PATH: the series as commits on a branch of your own git tree of 6.12.y
 #|   make lint     what the kernel's own tools say of the series
-#|   make model    prove the rules on the states of a shadow page, in a model of the page store; see that mutants break them
+#|   make model    prove the rules on the states of a shadow page in a Spin model; its mutants have to break them
 #|   make bisect-check   each commit of it builds and boots
 #|   make shell    the same kernel with a busybox shell
 #|   make kernel   build only                    make tree     assemble only
