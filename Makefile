@@ -4,7 +4,7 @@
 
 export BASE KSRC ARCH O J ACCEL SMP MEM TIMEOUT V
 
-.PHONY: help run check check-all bench series apply lint bisect-check shell kernel tree paths refresh setup clean
+.PHONY: help run check check-all bench series apply lint model bisect-check shell kernel tree paths refresh setup clean
 .NOTPARALLEL:
 
 help:
@@ -19,6 +19,7 @@ help:
 #|   make series   the patches, with a cover letter and as an mbox, in out/series
 #|   make apply    KSRC=PATH: the series as commits on a branch of your own git tree of 6.12.y
 #|   make lint     what the kernel's own tools say of the series
+#|   make model    prove the rules on the states of a shadow page in a Spin model; its mutants have to break them
 #|   make bisect-check   each commit of it builds and boots
 #|   make shell    the same kernel with a busybox shell
 #|   make kernel   build only                    make tree     assemble only
@@ -41,7 +42,7 @@ run: kernel
 	scripts/run
 
 check check-all:
-	@for arch in $${ARCH:-x86_64 arm64}; do ARCH=$$arch scripts/setup bench || exit; done
+	@for arch in $${ARCH:-x86_64 arm64}; do ARCH=$$arch scripts/setup bench model || exit; done
 	scripts/check $(if $(@:check=),all)
 
 bench: tree
@@ -57,6 +58,10 @@ apply: setup
 lint: tree
 	@scripts/setup lint
 	scripts/lint
+
+model: tree
+	@scripts/setup model
+	scripts/model
 
 bisect-check: tree
 	scripts/bisect-check
