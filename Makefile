@@ -4,7 +4,7 @@
 
 export BASE KSRC ARCH O J ACCEL SMP MEM TIMEOUT V
 
-.PHONY: help run check check-all bench series apply lint model bisect-check shell kernel tree paths refresh setup clean
+.PHONY: help run check check-all bench series apply lint model matrix bisect-check shell kernel tree paths refresh setup clean
 .NOTPARALLEL:
 
 help:
@@ -19,6 +19,7 @@ help:
 #|   make series   the patches, with a cover letter and as an mbox, in out/series
 #|   make apply    KSRC=PATH: the series as commits on a branch of your own git tree of 6.12.y
 #|   make lint     what the kernel's own tools say of the series
+#|   make matrix   boot it in many ways, with both KUnit suites in each; ends with a table
 #|   make model    prove the rules on the states of a shadow page in a Spin model; its mutants have to break them
 #|   make bisect-check   each commit of it builds and boots
 #|   make shell    the same kernel with a busybox shell
@@ -62,6 +63,9 @@ lint: tree
 model: tree
 	@scripts/setup model
 	scripts/model
+
+matrix: tree
+	scripts/matrix
 
 bisect-check: tree
 	scripts/bisect-check

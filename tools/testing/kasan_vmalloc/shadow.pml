@@ -184,8 +184,15 @@ map_missed:
 #ifndef NO_FILL
 			; content[spare] = POISON
 #endif
-		:: spare != NONE
+		:: spare != NONE -> goto map_lock
 		:: failed = true; upto = s; goto got_all	/* no memory for a page or a table */
+		fi
+	}
+	/* alloc_spare() */
+	atomic {
+		if
+		:: count[spare] == 1 -> count[spare] = 0
+		:: else -> count[spare] = count[spare] - 1; spare = NONE; goto map_missed
 		fi
 	}
 
@@ -226,18 +233,21 @@ map_flushed:
 	goto map_lock;
 
 map:
-	count[spare] = count[spare] + REF;
+	skip;
 map_setting:
 	atomic {
 		RULE(4, pte[s] == NONE && TLB(0, s) == NONE && TLB(1, s) == NONE && TLB(2, s) == NONE);
 		pte[s] = spare;
-		areas[s]++;
-		spare = NONE;
 #ifndef LAZY_TLB
 		TLB(0, s) = pte[s];
 		TLB(1, s) = pte[s];
 		TLB(2, s) = pte[s];
 #endif
+	}
+	atomic {
+		count[spare] = 1 + REF;
+		areas[s]++;
+		spare = NONE;
 next:
 		s++;
 		if
@@ -253,7 +263,7 @@ next:
 got_all:
 	atomic {
 		if
-		:: spare != NONE -> put_page(spare, 1); spare = NONE
+		:: spare != NONE -> count[spare] = 1; put_page(spare, 1); spare = NONE
 		:: else
 		fi;
 		s = FIRST(area);
