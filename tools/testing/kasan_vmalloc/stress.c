@@ -9,8 +9,8 @@
  *
  *   echo churn 8 > phase   8 threads of this kind, see phases[]; those of before
  *                          stop and free what they have
- *   cat stats              what was done, what failed, what was provoked
- *   cat wrong              what was found to be wrong
+ *   cat stats              of each operation how often it was done, failed, and
+ *                          could not be judged; bad accesses that were provoked
  *
  * A thread's choices follow from the seed, what comes of them from the others.
  */
@@ -73,6 +73,7 @@ static const char * const op_names[] = {
 	"vm_map_ram", "percpu", "thread", "huge", "huge_map", "free", "check",
 	"purge", "reclaim", "bad",
 };
+
 static_assert(ARRAY_SIZE(op_names) == NR_OPS);
 
 /* A bad access, by the function that it is in and the kind that it is. */
@@ -82,11 +83,12 @@ static const char * const bad_names[] = {
 	"stress_oob", "stress_uaf", "stress_percpu_oob", "stress_global_oob",
 	"stress_stack_oob",
 };
+
 static_assert(ARRAY_SIZE(bad_names) == NR_BAD);
 
 static atomic_long_t done[NR_OPS], failed[NR_OPS], provoked[NR_BAD];
-/* Of a use after free: no telling, as others came to use the space meanwhile. */
-static atomic_long_t raced;
+/* Of what was freed: no telling, as others came to use the space meanwhile. */
+static atomic_long_t unsure[NR_OPS];
 static atomic_long_t wrong;
 
 #define complain(fmt, ...)						\
@@ -293,19 +295,25 @@ static bool reused(const void *mem)
 	return false;
 }
 
-static void check_freed(const struct area *a)
+/*
+ * What was freed is poison at once. Parts of a block of vm_map_ram(), and of a
+ * per-cpu chunk, can have been used again and nobody can tell. That it looks so
+ * is counted: it has to be rare.
+ */
+static void check_freed(const struct area *a, const u8 *mem)
 {
-	size_t size = a->kind == OP_RAM ? a->size : a->span, offs[] = { 0, a->size / 2, a->size - 1 };
+	size_t offs[] = { 0, a->size / 2, a->size - 1 };
 	int i, byte;
 
 	for (i = 0; i < ARRAY_SIZE(offs); i++) {
-		if (offs[i] >= size)
+		byte = shadow_byte_nofault(mem + offs[i]);
+		if (byte < 0 || is_poison(byte))
 			continue;
-		byte = shadow_byte_nofault(a->addr + offs[i]);
-		if (byte >= 0 && !is_poison(byte) && !reused(a->addr + offs[i]))
+		if (a->kind != OP_RAM && a->kind != OP_PERCPU && !reused(mem + offs[i]))
 			complain("freed: %s of %zu bytes at %lx: shadow of byte %zu is %02x",
-				 op_names[a->kind], a->size, (unsigned long)a->addr, offs[i],
-				 byte);
+				 op_names[a->kind], a->size, (unsigned long)mem, offs[i], byte);
+		atomic_long_inc(&unsure[a->kind]);
+		return;
 	}
 }
 
@@ -408,13 +416,13 @@ found:
 			after = shadow_byte(p);
 			atomic_long_inc(&provoked[BAD_UAF]);
 			if (before != KASAN_VMALLOC_FREE || after != before) {
-				atomic_long_inc(&raced);
+				atomic_long_inc(&unsure[OP_BAD]);
 				if (!reused(p))
 					complain("use after free: shadow %02x, then %02x",
 						 before, after);
 			}
 		} else if (reused(p)) {
-			atomic_long_inc(&raced);
+			atomic_long_inc(&unsure[OP_BAD]);
 		} else {
 			complain("use after free of %lx not noticed", (unsigned long)p);
 		}
@@ -549,7 +557,10 @@ static void verify_area(const struct area *a)
 static void area_free(struct area *a)
 {
 	struct area old = *a;
+	u8 *mem = a->addr;
 
+	if (a->kind == OP_PERCPU)
+		mem = per_cpu_ptr((u8 __percpu *)a->addr, 0);
 	switch (a->kind) {
 	case OP_PERCPU:
 		free_percpu((u8 __percpu *)a->addr);
@@ -565,8 +576,8 @@ static void area_free(struct area *a)
 		break;
 	}
 	memset(a, 0, sizeof(*a));
-	if (old.kind != OP_PERCPU)
-		check_freed(&old);
+	if (is_vmalloc_addr(mem))
+		check_freed(&old, mem);
 }
 
 static int op_free(struct worker *w, struct area *a)
@@ -691,15 +702,15 @@ static int op_reclaim(struct worker *w)
 	return 0;
 }
 
-static int op_alloc(struct worker *w, enum op op, struct area *a)
+static int op_alloc(struct worker *w, enum op kind, struct area *a)
 {
 	size_t size = random_size(w);
 	unsigned int nr;
 
 	if (a->addr)
 		return -EAGAIN;
-	a->kind = op;
-	switch (op) {
+	a->kind = kind;
+	switch (kind) {
 	case OP_VZALLOC:
 		a->addr = __vmalloc(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
 		break;
@@ -710,7 +721,7 @@ static int op_alloc(struct worker *w, enum op op, struct area *a)
 	case OP_NOFS:
 	case OP_NOIO:
 		mutex_lock(&reclaim_lock);
-		a->addr = __vmalloc(size, (op == OP_NOFS ? GFP_NOFS : GFP_NOIO) | __GFP_NOWARN);
+		a->addr = __vmalloc(size, (kind == OP_NOFS ? GFP_NOFS : GFP_NOIO) | __GFP_NOWARN);
 		mutex_unlock(&reclaim_lock);
 		break;
 	case OP_VMAP:
@@ -733,9 +744,9 @@ static int op_alloc(struct worker *w, enum op op, struct area *a)
 	if (!a->addr)
 		return -ENOMEM;
 	a->size = size;
-	a->span = op == OP_RAM ? size : PAGE_ALIGN(size) + PAGE_SIZE;
+	a->span = kind == OP_RAM ? size : PAGE_ALIGN(size) + PAGE_SIZE;
 	check_shadow(a, "new");
-	if (op == OP_VZALLOC)
+	if (kind == OP_VZALLOC)
 		verify(a, a->addr, size, 0);
 	fill_area(w, a);
 	return 0;
@@ -880,14 +891,14 @@ static int stats_get(char *buffer, const struct kernel_param *kp)
 	int at = 0, i;
 
 	for (i = 0; i < NR_OPS; i++)
-		at += sysfs_emit_at(buffer, at, "%s=%ld/%ld ", op_names[i],
-				    atomic_long_read(&done[i]), atomic_long_read(&failed[i]));
+		at += sysfs_emit_at(buffer, at, "%s=%ld/%ld/%ld ", op_names[i],
+				    atomic_long_read(&done[i]), atomic_long_read(&failed[i]),
+				    atomic_long_read(&unsure[i]));
 	at += sysfs_emit_at(buffer, at, "|");
 	for (i = 0; i < NR_BAD; i++)
 		at += sysfs_emit_at(buffer, at, " %s=%ld", bad_names[i],
 				    atomic_long_read(&provoked[i]));
-	at += sysfs_emit_at(buffer, at, " raced=%ld wrong=%ld\n",
-			    atomic_long_read(&raced), atomic_long_read(&wrong));
+	at += sysfs_emit_at(buffer, at, " wrong=%ld\n", atomic_long_read(&wrong));
 	return at;
 }
 
