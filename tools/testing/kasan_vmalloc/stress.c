@@ -77,16 +77,16 @@ static const char * const op_names[] = {
 static_assert(ARRAY_SIZE(op_names) == NR_OPS);
 
 /* A bad access, by the function that it is in and the kind that it is. */
-enum bad { BAD_OOB, BAD_UAF, BAD_PERCPU, BAD_GLOBAL, BAD_STACK, NR_BAD };
+enum provoke { PROVOKE_OOB, PROVOKE_UAF, PROVOKE_PERCPU, PROVOKE_GLOBAL, PROVOKE_STACK, NR_PROVOKE };
 
 static const char * const bad_names[] = {
 	"stress_oob", "stress_uaf", "stress_percpu_oob", "stress_global_oob",
 	"stress_stack_oob",
 };
 
-static_assert(ARRAY_SIZE(bad_names) == NR_BAD);
+static_assert(ARRAY_SIZE(bad_names) == NR_PROVOKE);
 
-static atomic_long_t done[NR_OPS], failed[NR_OPS], provoked[NR_BAD];
+static atomic_long_t done[NR_OPS], failed[NR_OPS], provoked[NR_PROVOKE];
 /* Of what was freed: no telling, as others came to use the space meanwhile. */
 static atomic_long_t unsure[NR_OPS];
 static atomic_long_t wrong;
@@ -341,6 +341,8 @@ static noinline void stress_oob(const struct area *a)
 		(void)READ_ONCE(*p);
 	else
 		(void)kasan_check_read(p, 1);
+	/* not as a tail call: the report is to name this */
+	barrier();
 }
 
 static noinline bool stress_uaf(const u8 *p)
@@ -387,76 +389,69 @@ static bool is_vmalloced(const struct area *a)
 
 /*
  * Free an area and use it. Its shadow must not be gone by then: where that of a
- * neighbour's is in the same page it cannot be.
+ * live one is in the same page it cannot be.
  */
-static bool provoke_uaf(struct worker *w)
+static bool provoke_uaf(void)
 {
-	unsigned int i, j, first = below(w, NR_AREAS);
-	u8 *p, before, after;
+	u8 *p[8] = {}, before, after;
+	unsigned int i, j, nr = 0;
+	bool found = false;
 
-	for (i = 0; i < NR_AREAS; i++) {
-		struct area *a = &w->areas[(first + i) % NR_AREAS];
-
-		if (!is_vmalloced(a))
-			continue;
-		for (j = 0; j < NR_AREAS; j++) {
-			struct area *b = &w->areas[j];
-
-			if (b != a && is_vmalloced(b) &&
-			    shadow_page(a->addr) >= shadow_page(b->addr) &&
-			    shadow_page(a->addr) <= shadow_page(b->addr + b->span - 1))
-				goto found;
-		}
-		continue;
-found:
-		p = a->addr;
-		area_free(a);
-		before = shadow_byte(p);
-		if (!stress_uaf(p)) {
-			after = shadow_byte(p);
-			atomic_long_inc(&provoked[BAD_UAF]);
-			if (before != KASAN_VMALLOC_FREE || after != before) {
+	while (nr < ARRAY_SIZE(p) && !found) {
+		p[nr] = vmalloc(1);
+		if (!p[nr])
+			break;
+		for (i = 0; i < nr; i++)
+			if (shadow_page(p[i]) == shadow_page(p[nr]))
+				found = true;
+		nr++;
+	}
+	if (found) {
+		vfree(p[nr - 1]);
+		before = shadow_byte(p[nr - 1]);
+		if (!stress_uaf(p[nr - 1])) {
+			after = shadow_byte(p[nr - 1]);
+			atomic_long_inc(&provoked[PROVOKE_UAF]);
+			if (before != KASAN_VMALLOC_FREE || after != before)
 				atomic_long_inc(&unsure[OP_BAD]);
-				if (!reused(p))
-					complain("use after free: shadow %02x, then %02x",
-						 before, after);
-			}
-		} else if (reused(p)) {
+		} else if (reused(p[nr - 1])) {
 			atomic_long_inc(&unsure[OP_BAD]);
 		} else {
-			complain("use after free of %lx not noticed", (unsigned long)p);
+			complain("use after free of %lx not noticed", (unsigned long)p[nr - 1]);
 		}
-		return true;
+		nr--;
 	}
-	return false;
+	for (j = 0; j < nr; j++)
+		vfree(p[j]);
+	return found;
 }
 
 static int op_bad(struct worker *w)
 {
-	enum bad kind = below(w, NR_BAD);
+	enum provoke kind = below(w, NR_PROVOKE);
 	unsigned int i;
 
 	if (!may_provoke())
 		return -EAGAIN;
 
 	switch (kind) {
-	case BAD_UAF:
-		if (provoke_uaf(w))
+	case PROVOKE_UAF:
+		if (provoke_uaf())
 			return 0;
 		fallthrough;
-	case BAD_OOB:
+	case PROVOKE_OOB:
 		for (i = 0; i < NR_AREAS; i++) {
 			if (is_vmalloced(&w->areas[i]) || w->areas[i].kind == OP_VMAP) {
 				if (!w->areas[i].addr)
 					continue;
-				atomic_long_inc(&provoked[BAD_OOB]);
+				atomic_long_inc(&provoked[PROVOKE_OOB]);
 				/* what was shrunk may say freed */
 				stress_oob(&w->areas[i]);
 				return 0;
 			}
 		}
 		fallthrough;
-	case BAD_PERCPU:
+	case PROVOKE_PERCPU:
 		for (i = 0; i < NR_AREAS; i++) {
 			struct area *a = &w->areas[i];
 			u8 *p;
@@ -466,17 +461,17 @@ static int op_bad(struct worker *w)
 			p = per_cpu_ptr((u8 __percpu *)a->addr, below(w, num_possible_cpus()));
 			if (!is_vmalloc_addr(p))
 				continue;
-			atomic_long_inc(&provoked[BAD_PERCPU]);
+			atomic_long_inc(&provoked[PROVOKE_PERCPU]);
 			stress_percpu_oob(p + a->size);
 			return 0;
 		}
 		fallthrough;
-	case BAD_GLOBAL:
-		atomic_long_inc(&provoked[BAD_GLOBAL]);
+	case PROVOKE_GLOBAL:
+		atomic_long_inc(&provoked[PROVOKE_GLOBAL]);
 		stress_global_oob();
 		return 0;
 	default:
-		atomic_long_inc(&provoked[BAD_STACK]);
+		atomic_long_inc(&provoked[PROVOKE_STACK]);
 		stress_stack_oob();
 		return 0;
 	}
@@ -895,7 +890,7 @@ static int stats_get(char *buffer, const struct kernel_param *kp)
 				    atomic_long_read(&done[i]), atomic_long_read(&failed[i]),
 				    atomic_long_read(&unsure[i]));
 	at += sysfs_emit_at(buffer, at, "|");
-	for (i = 0; i < NR_BAD; i++)
+	for (i = 0; i < NR_PROVOKE; i++)
 		at += sysfs_emit_at(buffer, at, " %s=%ld", bad_names[i],
 				    atomic_long_read(&provoked[i]));
 	at += sysfs_emit_at(buffer, at, " wrong=%ld\n", atomic_long_read(&wrong));
