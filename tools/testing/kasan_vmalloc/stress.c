@@ -804,7 +804,9 @@ static int work(void *data)
 			set_cpus_allowed_ptr(current, cpumask_of(w->cpu));
 
 #ifdef CONFIG_FAULT_INJECTION
-		current->make_it_fail = w->phase->faults && op != OP_BAD;
+		/* of so many allocations one always fails */
+		current->make_it_fail = w->phase->faults && op != OP_BAD &&
+					(op != OP_HUGE_MAP || below(w, 2));
 #endif
 		ret = run_op(w, op);
 #ifdef CONFIG_FAULT_INJECTION
