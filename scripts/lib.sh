@@ -109,7 +109,10 @@ wanted() {
 	case ${1#base-} in
 	run) ;;
 	debug) tests+=' debug.config' ;;
-	stress) tests='debug.config stress.config' ;;
+	stress)
+		tests='debug.config stress.config'
+		[ "$ARCH" != x86_64 ] || tests+=' stress-x86_64.config'
+		;;
 	39bit | 16k | 64k) tests+=" ${1#base-}.config" ;;
 	sw_tags) mode=sw_tags.config tests='kunit.config tests.config' ;;
 	hw_tags) mode=hw_tags.config tests=kunit.config ;;
