@@ -77,7 +77,10 @@ static const char * const op_names[] = {
 static_assert(ARRAY_SIZE(op_names) == NR_OPS);
 
 /* A bad access, by the function that it is in and the kind that it is. */
-enum provoke { PROVOKE_OOB, PROVOKE_UAF, PROVOKE_PERCPU, PROVOKE_GLOBAL, PROVOKE_STACK, NR_PROVOKE };
+enum provoke {
+	PROVOKE_OOB, PROVOKE_UAF, PROVOKE_PERCPU, PROVOKE_GLOBAL, PROVOKE_STACK,
+	NR_PROVOKE
+};
 
 static const char * const bad_names[] = {
 	"stress_oob", "stress_uaf", "stress_percpu_oob", "stress_global_oob",
