@@ -2,9 +2,9 @@
 #
 # The front door. Each verb is a script or two; `make help` lists them.
 
-export BASE KSRC ARCH O J ACCEL SMP MEM TIMEOUT V
+export BASE KSRC ARCH O J ACCEL SMP MEM TIMEOUT V DURATION SEED SCENARIOS
 
-.PHONY: help run check check-all bench series apply lint model matrix bisect-check shell kernel tree paths refresh setup clean
+.PHONY: help run check check-all bench stress series apply lint model matrix bisect-check shell kernel tree paths refresh setup clean
 .NOTPARALLEL:
 
 help:
@@ -16,6 +16,8 @@ help:
 #|   make check    all tests; the last line is "N passed, N failed, N skipped"
 #|   make check-all   with the tag-based modes, the sizes of pages and addresses of arm64, too
 #|   make bench    measure the series beside the unmodified base: out/bench/report.md, and plots
+#|   make stress   threads, loops and DIMMs that allocate, fail, free, purge, reclaim and access what they must not, on 4 CPUs, while
+#|                 the kernel checks itself as hard as it can
 #|   make series   the patches, with a cover letter and as an mbox, in out/series
 #|   make apply    KSRC=PATH: the series as commits on a branch of your own git tree of 6.12.y
 #|   make lint     what the kernel's own tools say of the series
@@ -33,6 +35,7 @@ help:
 #|   ARCH=x86_64   or arm64 (make check: both)
 #|   O=out (where everything is built)   J=(all CPUs)   V= (1: show the output of each step)
 #|   ACCEL=tcg     or kvm    SMP=2    MEM=2G    TIMEOUT=300 (seconds until a guest is taken to hang)
+#|   make stress:  DURATION=5 (minutes)   SEED=(random, and printed)   SCENARIOS=(all, apart and then together)   SMP=4
 #|
 #| Exit codes of the scripts, which make shows as "Error N"
 #|   1 a test failed, or a report did not come as expected     2 bad input     3 packages missing, and no way to install
@@ -49,6 +52,10 @@ check check-all:
 bench: tree
 	@scripts/setup bench
 	scripts/bench
+
+stress: tree
+	@scripts/setup stress
+	scripts/stress
 
 series: tree
 	scripts/series

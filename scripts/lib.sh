@@ -111,6 +111,10 @@ wanted() {
 	debug) tests+=' debug.config' ;;
 	rt) tests+=' debug.config rt.config' ;;
 	outline) tests+=" outline.config numa-$ARCH.config" ;;
+	stress)
+		tests='debug.config stress.config'
+		[ "$ARCH" != x86_64 ] || tests+=' stress-x86_64.config'
+		;;
 	39bit | 16k | 64k) tests+=" ${1#base-}.config" ;;
 	sw_tags) mode=sw_tags.config tests='kunit.config tests.config' ;;
 	hw_tags) mode=hw_tags.config tests=kunit.config ;;
