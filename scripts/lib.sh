@@ -99,6 +99,11 @@ export CCACHE_DEPEND=1
 case $ARCH in
 x86_64) cross='' image_path=arch/x86/boot/bzImage ;;
 arm64) cross=aarch64-linux-gnu- image_path=arch/arm64/boot/Image ;;
+riscv) cross=riscv64-linux-gnu- image_path=arch/riscv/boot/Image ;;
+s390) cross=s390x-linux-gnu- image_path=arch/s390/boot/bzImage ;;
+powerpc) cross=powerpc64le-linux-gnu- image_path=vmlinux ;;
+arm) cross=arm-linux-gnueabihf- image_path=arch/arm/boot/zImage ;;
+um) cross='' image_path=linux ;;
 esac
 # shellcheck disable=SC2034 # for those who source this
 kernel_make=("ARCH=$ARCH" "CROSS_COMPILE=$cross" "CC=$(! command -v ccache >/dev/null || echo 'ccache ')${cross}gcc" LOCALVERSION=)
@@ -125,8 +130,11 @@ wanted() {
 	*) die 2 "no flavour $1" ;;
 	esac
 	[[ $1 != base-* ]] || { tests=${tests/tests.config/}; tests=${tests/history.config/}; }
+	# What an architecture does not have is named in its fragment.
+	local without
+	without=$(sed -n 's/^# without: //p' "$testing/arch-$ARCH.config")
 	# shellcheck disable=SC2086 # a list
-	(cd "$testing" && cat common.config "arch-$ARCH.config" $mode $tests)
+	(cd "$testing" && cat common.config $mode $tests "arch-$ARCH.config") | grep -vE "^CONFIG_(${without// /|})="
 }
 
 # progress [TOTAL]: the output of make as steps done, of how many, and the time so far. One line on a terminal, else a

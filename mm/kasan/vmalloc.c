@@ -81,7 +81,7 @@ static unsigned long shadow_page_end(unsigned long end)
 static __always_inline void fill_shadow(u8 *shadow, u8 value, size_t nr)
 {
 	if (IS_ALIGNED((unsigned long)shadow, sizeof(u64))) {
-		memset64((u64 *)shadow, value * 0x0101010101010101ULL, nr / 8);
+		kasan_shadow_fill((u64 *)shadow, value, nr / 8);
 		shadow += round_down(nr, 8);
 		nr %= 8;
 	}
@@ -127,7 +127,7 @@ static void check_poison(unsigned long start, unsigned long end,
 
 	for (; shadow < last; shadow += step) {
 		const u8 *bad = kasan_shadow_find_live(shadow, step) ?:
-				memchr_inv(shadow, *shadow, step);
+				kasan_shadow_find_other(shadow, *shadow, step);
 
 		if (WARN_ONCE(bad, "%s: shadow of %lx in the area at %lx is %02x",
 			      when, (unsigned long)kasan_shadow_to_mem(bad),
@@ -157,6 +157,11 @@ int kasan_populate_vmalloc(unsigned long addr, unsigned long size, gfp_t gfp)
 	if (!has_shadow((void *)addr))
 		return 0;
 
+	if (kasan_shadow_is_static()) {
+		set_shadow((void *)addr, size, KASAN_VMALLOC_INVALID);
+		return 0;
+	}
+
 	ret = kasan_shadow_get(shadow_page_start(addr),
 			       shadow_page_end(addr + size), gfp);
 	if (!ret)
@@ -179,6 +184,8 @@ void kasan_release_vmalloc(unsigned long start, unsigned long end)
 		return;
 
 	check_poison(start, end, "release");
+	if (kasan_shadow_is_static())
+		return;
 	kasan_shadow_put(shadow_page_start(start), shadow_page_end(end));
 }
 
@@ -348,8 +355,9 @@ void __init kasan_populate_early_vm_area_shadow(void *start, unsigned long size)
 	if (!has_shadow(start))
 		return;
 
-	kasan_shadow_map_early(shadow_page_start((unsigned long)start),
-			       shadow_page_end((unsigned long)start + size));
+	if (!kasan_shadow_is_static())
+		kasan_shadow_map_early(shadow_page_start((unsigned long)start),
+				       shadow_page_end((unsigned long)start + size));
 	__kasan_unpoison_vmalloc(start, size, KASAN_VMALLOC_PROT_NORMAL |
 				 KASAN_VMALLOC_KEEP_TAG);
 }

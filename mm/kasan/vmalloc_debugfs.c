@@ -118,8 +118,12 @@ DEFINE_SHOW_ATTRIBUTE(check);
 
 static int __init kasan_vmalloc_debugfs_init(void)
 {
-	struct dentry *dir = debugfs_create_dir("kasan_vmalloc", NULL);
+	struct dentry *dir;
 
+	if (kasan_shadow_is_static())
+		return 0;
+
+	dir = debugfs_create_dir("kasan_vmalloc", NULL);
 	debugfs_create_file("stats", 0444, dir, NULL, &stats_fops);
 	if (IS_ENABLED(CONFIG_KASAN_VMALLOC_DEBUG))
 		debugfs_create_file("check", 0400, dir, NULL, &check_fops);

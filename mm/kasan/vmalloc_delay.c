@@ -11,6 +11,7 @@
 #include <linux/module.h>
 #include <linux/preempt.h>
 #include <linux/random.h>
+#include <linux/rcupdate.h>
 
 #include "vmalloc_shadow.h"
 
@@ -42,7 +43,8 @@ noinline void kasan_shadow_step(enum kasan_shadow_step step)
 	if (!us || get_random_u32_below(DELAY_ONE_IN))
 		return;
 	us = get_random_u32_inclusive(1, us);
-	if (preemptible())
+	/* with PREEMPT_RT a spinlock leaves us preemptible, and RCU would warn */
+	if (preemptible() && !rcu_preempt_depth())
 		usleep_range(us, us);
 	else
 		udelay(min(us, DELAY_LOCKED_US));

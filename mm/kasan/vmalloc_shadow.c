@@ -362,6 +362,42 @@ void kasan_shadow_flush(unsigned long start, unsigned long end)
 	flush_tlb_kernel_range(start, end);
 }
 
+/* The first of @size bytes of @shadow that is not @value, or NULL. */
+const u8 *kasan_shadow_find_other(const u8 *shadow, u8 value, size_t size)
+{
+	const u64 word = value * 0x0101010101010101ULL;
+	const u8 *end = shadow + size;
+
+	while (shadow < end) {
+		if (IS_ALIGNED((unsigned long)shadow, sizeof(word)) &&
+		    end - shadow >= sizeof(word) && *(u64 *)shadow == word) {
+			shadow += sizeof(word);
+			continue;
+		}
+		if (*shadow != value)
+			return shadow;
+		shadow++;
+	}
+	return NULL;
+}
+
+/*
+ * Shadow reads as poison where there never was memory (or where that ended,
+ * KASAN_VMALLOC_INVALID), and where memory was freed (KASAN_VMALLOC_FREE).
+ * Return the first of @size bytes of @shadow that is neither, or NULL.
+ */
+const u8 *kasan_shadow_find_live(const u8 *shadow, size_t size)
+{
+	const u8 *end = shadow + size;
+
+	while (shadow && shadow < end) {
+		if (*shadow != KASAN_VMALLOC_INVALID && *shadow != KASAN_VMALLOC_FREE)
+			return shadow;
+		shadow = kasan_shadow_find_other(shadow, *shadow, end - shadow);
+	}
+	return NULL;
+}
+
 /* Freeze @page if no area is counted on it, and clear its PTE. */
 static bool shadow_unmap(struct page *page)
 {
@@ -382,7 +418,8 @@ static bool shadow_unmap(struct page *page)
 		store.flush_start = addr;
 	store.flush_start = min(store.flush_start, addr);
 	store.flush_end = max(store.flush_end, addr + PAGE_SIZE);
-	pte_clear(&init_mm, addr, shadow_slot(addr));
+	/* As vunmap() does: s390 may not just store to a PTE that was valid. */
+	ptep_get_and_clear(&init_mm, addr, shadow_slot(addr));
 	store.nr_cleared++;
 	store.nr_mapped--;
 	count_event(KASAN_SHADOW_RECLAIMED);
@@ -627,9 +664,8 @@ struct page *kasan_shadow_alloc_page(gfp_t gfp)
 
 	page = alloc_page(gfp);
 	if (page)
-		memset64(page_address(page),
-			 KASAN_VMALLOC_INVALID * 0x0101010101010101ULL,
-			 PAGE_SIZE / sizeof(u64));
+		kasan_shadow_fill(page_address(page), KASAN_VMALLOC_INVALID,
+				  PAGE_SIZE / sizeof(u64));
 	return page;
 }
 
@@ -758,8 +794,15 @@ int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
 	tally_flush(&revived);
 	if (spare)
 		free_spare(spare);
-	if (likely(addr >= end))
+	if (likely(addr >= end)) {
+		/*
+		 * Where a PTE that is set is not enough for an access not to
+		 * fault, this is what has to follow. By each user, as it can
+		 * have found a page that another CPU is just mapping.
+		 */
+		flush_cache_vmap(start, end);
 		return 0;
+	}
 
 	/* Rule: a populate that fails holds nothing afterwards. */
 	count_event(KASAN_SHADOW_FAILED);
@@ -907,6 +950,7 @@ void __init kasan_shadow_map_early(unsigned long start, unsigned long end)
 		set_pte_at(&init_mm, addr, slot,
 			   pfn_pte(PFN_DOWN(__pa(page)), PAGE_KERNEL));
 	}
+	flush_cache_vmap_early(start, end);
 }
 
 static int idle_limit_set(const char *val, const struct kernel_param *kp)
@@ -935,6 +979,9 @@ module_param_cb(idle_limit, &idle_limit_ops, NULL, 0644);
 static int __init kasan_shadow_init(void)
 {
 	struct shrinker *shrinker;
+
+	if (kasan_shadow_is_static())
+		return 0;
 
 	/*
 	 * By default a sixteenth of memory, which is the shadow of vmalloc

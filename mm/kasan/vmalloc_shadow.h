@@ -70,6 +70,15 @@ struct kasan_shadow_stats {
 	unsigned long events[NR_KASAN_SHADOW_EVENTS];
 };
 
+/*
+ * The host of um maps all shadow at start: there is nothing to map, to count or
+ * to give back, only poison to be set. Space that nobody used reads as accessible.
+ */
+static inline bool kasan_shadow_is_static(void)
+{
+	return IS_ENABLED(CONFIG_UML);
+}
+
 int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp);
 void kasan_shadow_put(unsigned long start, unsigned long end);
 unsigned long kasan_shadow_reclaim(unsigned long nr);
@@ -82,21 +91,25 @@ unsigned long kasan_shadow_for_each(bool (*fn)(unsigned long addr,
 					       unsigned int areas));
 
 /*
- * Shadow reads as poison where there never was memory (or where that ended,
- * KASAN_VMALLOC_INVALID), and where memory was freed (KASAN_VMALLOC_FREE).
- * Return the first byte of @shadow that is neither, or NULL.
+ * Shadow has shadow of its own on some architectures only, so what reads and
+ * writes it must not be instrumented, as memchr_inv() is, and memset64() where
+ * it is written in C. Only files that are not may use this.
  */
-static inline const u8 *kasan_shadow_find_live(const void *shadow, size_t size)
+static __always_inline void kasan_shadow_fill(u64 *shadow, u8 value, size_t words)
 {
-	const u8 *p = shadow, *end = p + size;
+	u64 word = value * 0x0101010101010101ULL;
 
-	while (p && p < end) {
-		if (*p != KASAN_VMALLOC_INVALID && *p != KASAN_VMALLOC_FREE)
-			return p;
-		p = memchr_inv(p, *p, end - p);
-	}
-	return NULL;
+#ifdef __HAVE_ARCH_MEMSET64
+	memset64(shadow, word, words);
+#else
+	OPTIMIZER_HIDE_VAR(word);	/* no memset() may be made of it */
+	while (words--)
+		*shadow++ = word;
+#endif
 }
+
+const u8 *kasan_shadow_find_other(const u8 *shadow, u8 value, size_t size);
+const u8 *kasan_shadow_find_live(const u8 *shadow, size_t size);
 
 /* Tests replace these, see vmalloc_test.c. */
 struct page *kasan_shadow_alloc_page(gfp_t gfp);

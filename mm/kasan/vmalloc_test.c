@@ -328,6 +328,12 @@ static int pages_mapped(unsigned long start, unsigned long size)
 	return nr;
 }
 
+static void need_store(struct kunit *test)
+{
+	if (kasan_shadow_is_static())
+		kunit_skip(test, "Test requires shadow that is mapped on demand");
+}
+
 /*
  * An aligned stretch of vmalloc space that nobody used before, far from where
  * vmalloc looks first: no shadow there, no tables, no neighbours.
@@ -337,9 +343,13 @@ static unsigned long fresh_space(void)
 	static unsigned long nr;
 	unsigned long middle = VMALLOC_START + (VMALLOC_END - VMALLOC_START) / 2;
 
-	/* So much memory that its shadow takes a table of its own. */
-	return round_up(middle, PMD_SIZE << KASAN_SHADOW_SCALE_SHIFT) +
-	       nr++ * (PMD_SIZE << KASAN_SHADOW_SCALE_SHIFT);
+	/*
+	 * So much memory that its shadow takes a table of its own, and that no
+	 * test takes more.
+	 */
+	unsigned long step = max(PMD_SIZE << KASAN_SHADOW_SCALE_SHIFT, SZ_16M);
+
+	return round_up(middle, step) + nr++ * step;
 }
 
 /*
@@ -480,6 +490,8 @@ static void percpu_oob_uaf(struct kunit *test)
 	u8 __percpu *ptr = NULL, *neighbour;
 	int i, nr, cpu;
 
+	if (!IS_ENABLED(CONFIG_SMP))
+		kunit_skip(test, "Test requires CONFIG_SMP=y");
 	KUNIT_ASSERT_NOT_NULL(test, ptrs);
 	for (nr = 0; nr < MAX && !ptr; nr++) {
 		ptrs[nr] = __alloc_percpu(SIZE, 1);
@@ -864,6 +876,8 @@ static void history_percpu(struct kunit *test)
 	int nr, i;
 
 	need_history(test);
+	if (!IS_ENABLED(CONFIG_SMP))
+		kunit_skip(test, "Test requires CONFIG_SMP=y");
 	KUNIT_ASSERT_NOT_NULL(test, ptrs);
 	for (nr = 0; nr < MAX && !is_vmalloc_addr(p); nr++) {
 		ptrs[nr] = __alloc_percpu(SIZE, 1);
@@ -895,6 +909,9 @@ static void stack_uaf(struct kunit *test)
 	need_history(test);
 	if (!IS_ENABLED(CONFIG_VMAP_STACK))
 		kunit_skip(test, "Test requires CONFIG_VMAP_STACK=y");
+	/* else the stack lives as long as the task, which is held here */
+	if (!IS_ENABLED(CONFIG_THREAD_INFO_IN_TASK))
+		kunit_skip(test, "Test requires CONFIG_THREAD_INFO_IN_TASK=y");
 
 	init_completion(&look.done);
 	task = kthread_create(look_at_stack, &look, "kasan_stack");
@@ -908,8 +925,10 @@ static void stack_uaf(struct kunit *test)
 		schedule_timeout_uninterruptible(1);
 	put_task_struct(task);
 
-	snprintf(where, sizeof(where), "%lu bytes inside of", THREAD_SIZE - 100);
-	snprintf(object, sizeof(object), "freed %lu-byte region ", THREAD_SIZE);
+	snprintf(where, sizeof(where), "%lu bytes inside of",
+		 (unsigned long)THREAD_SIZE - 100);
+	snprintf(object, sizeof(object), "freed %lu-byte region ",
+		 (unsigned long)THREAD_SIZE);
 	EXPECT_REPORT(test, UAF, check_byte(look.base + THREAD_SIZE - 100));
 	expect_object(test, where, object, "copy_process", "do_exit");
 }
@@ -920,6 +939,7 @@ static void no_shadow(struct kunit *test)
 	unsigned long space = fresh_space();
 	u8 *p;
 
+	need_store(test);
 	need_history(test);
 	EXPECT_REPORT(test, "vmalloc-wild-access",
 		      kasan_report_no_shadow((unsigned long)shadow_of((void *)space),
@@ -1043,6 +1063,8 @@ static void sharing(struct kunit *test)
 	unsigned long space = fresh_space();
 	int i, off, order, n, k;
 
+	need_store(test);
+
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		for (off = 0; off < KASAN_GRANULE_SIZE; off++) {
 			for (order = 0; order < ARRAY_SIZE(orders); order++) {
@@ -1076,6 +1098,8 @@ static void counting(struct kunit *test)
 	unsigned long space = fresh_space();
 	void *p[NR];
 	int i;
+
+	need_store(test);
 
 	/* areas of 2 pages that fill one page of shadow */
 	KUNIT_EXPECT_EQ(test, areas_at(space), -1);
@@ -1163,11 +1187,14 @@ static void other_space(struct kunit *test)
 /* All of what areas took can be given back, by the way memory is short. */
 static void hold_and_return(struct kunit *test)
 {
-	unsigned long n = min(100000UL, totalram_pages() / 3);
+	/* two pages of address space each, of which 32 bits have few */
+	unsigned long n = min3(100000UL, totalram_pages() / 3,
+			       VMALLOC_TOTAL / PAGE_SIZE / 8);
 	struct kasan_shadow_stats before, held, purged, after;
 	unsigned long i, rise, reclaimable;
 	void **p;
 
+	need_store(test);
 	kasan_shadow_set_idle_limit(ULONG_MAX);
 	p = kvcalloc(n, sizeof(*p), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, p);
@@ -1217,6 +1244,7 @@ static void idle_limit(struct kunit *test)
 	unsigned long size = 512 * KASAN_MEMORY_PER_SHADOW_PAGE;
 	int i;
 
+	need_store(test);
 	settle();
 	kasan_shadow_set_idle_limit(1000);
 	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, GFP_KERNEL), 0);
@@ -1268,6 +1296,8 @@ static void steady_state(struct kunit *test)
 		KASAN_SHADOW_LOCKED,
 	};
 	int i, n;
+
+	need_store(test);
 
 	/* not to move to another CPU's pool of addresses */
 	migrate_disable();
@@ -1346,6 +1376,8 @@ static void populate_fails(struct kunit *test)
 	void *p = NULL;
 	int n;
 
+	need_store(test);
+
 	fresh_space();
 	/* begins in one table, ends in the next */
 	start = fresh_space() - size / 2;
@@ -1372,6 +1404,7 @@ static void populate_fails(struct kunit *test)
 }
 
 /* The same for the areas of a per-cpu chunk, which are populated in turn. */
+#ifdef CONFIG_SMP
 static void percpu_fails(struct kunit *test)
 {
 	enum { SIZE = 2 * KASAN_MEMORY_PER_SHADOW_PAGE };
@@ -1381,8 +1414,7 @@ static void percpu_fails(struct kunit *test)
 	unsigned long last;
 	int n, i;
 
-	if (!IS_ENABLED(CONFIG_SMP))
-		kunit_skip(test, "Test requires CONFIG_SMP=y");
+	need_store(test);
 
 	for (n = 0; n < 20; n++) {
 		settle();
@@ -1409,6 +1441,12 @@ static void percpu_fails(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, pages_mapped(last - offsets[2] + offsets[i],
 						   sizes[i]), 0);
 }
+#else
+static void percpu_fails(struct kunit *test)
+{
+	kunit_skip(test, "Test requires CONFIG_SMP=y");
+}
+#endif
 
 static struct {
 	struct task_struct *task;
@@ -1437,6 +1475,8 @@ static void populate_gfp(struct kunit *test)
 	};
 	unsigned long size = STRETCH;
 	int i;
+
+	need_store(test);
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		unsigned long space = fresh_space();
@@ -1496,6 +1536,7 @@ static void flush_before_free(struct kunit *test)
 	unsigned long space = fresh_space(), size = STRETCH;
 	int nr = size / KASAN_MEMORY_PER_SHADOW_PAGE;
 
+	need_store(test);
 	settle();
 	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, GFP_KERNEL), 0);
 	kasan_release_vmalloc(space, space + size);
@@ -1539,6 +1580,7 @@ static void populate_flushes(struct kunit *test)
 	unsigned long space = fresh_space(), size = STRETCH;
 	unsigned long slot_flushes = event(KASAN_SHADOW_SLOT_FLUSHES);
 
+	need_store(test);
 	settle();
 	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, GFP_KERNEL), 0);
 	kasan_release_vmalloc(space, space + size);
@@ -1590,6 +1632,8 @@ static void flush_all_cpus(struct kunit *test)
 	struct tlb_reader r = { .space = fresh_space() };
 	struct task_struct *task;
 	unsigned int cpu;
+
+	need_store(test);
 
 	migrate_disable();
 	cpu = cpumask_any_but(cpu_online_mask, smp_processor_id());
@@ -1647,9 +1691,9 @@ static int churn(void *arg)
 	for (i = 0; i < NR_ROUNDS; i++) {
 		n = prandom_u32_state(&rnd) % ARRAY_SIZE(held);
 		if (held[n]) {
-			w->wrong += !!memchr_inv(shadow_of(held[n]),
-						 get_tag(held[n]),
-						 size[n] >> KASAN_SHADOW_SCALE_SHIFT);
+			w->wrong += !!kasan_shadow_find_other(shadow_of(held[n]),
+							      get_tag(held[n]),
+							      size[n] >> KASAN_SHADOW_SCALE_SHIFT);
 			memset(held[n], i, size[n]);
 			vfree(held[n]);
 		}
@@ -1693,6 +1737,8 @@ static void churn_and_reclaim(struct kunit *test)
 	struct kasan_shadow_stats before, after;
 	struct task_struct *reclaimer;
 	struct worker *workers;
+
+	need_store(test);
 
 	workers = kunit_kcalloc(test, nr, sizeof(*workers), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, workers);
