@@ -1868,6 +1868,7 @@ static void page_gone(struct kunit *test)
 	struct kasan_shadow_stats before, after;
 	int round, i;
 
+	need_store(test);
 	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC_DELAY))
 		kunit_skip(test, "Test requires CONFIG_KASAN_VMALLOC_DELAY");
 
@@ -2004,6 +2005,7 @@ static void provoked(struct kunit *test)
 	struct worker *workers;
 	int i;
 
+	need_store(test);
 	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC_DELAY))
 		kunit_skip(test, "Test requires CONFIG_KASAN_VMALLOC_DELAY");
 
