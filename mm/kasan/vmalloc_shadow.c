@@ -40,7 +40,9 @@
  * the PTE still says this page. Only what has to change a PTE takes the lock:
  * a populate that finds the slot empty or the page frozen, and reclaim, which
  * freezes pages that have no area and clears their PTEs in one section under
- * it. Hence, with the lock held, a page that a PTE names is not frozen.
+ * it. Hence, with the lock held, a page that a PTE names is not frozen. A new
+ * page is frozen until its PTE is set, so it comes without references of those
+ * who still know it from another slot.
  */
 
 /**
