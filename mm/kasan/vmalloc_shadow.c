@@ -549,14 +549,16 @@ static bool shadow_is_mapped(struct page *page)
 {
 	unsigned long addr = page_private(page);
 	const void *mem = kasan_shadow_to_mem((void *)addr);
-	pte_t *slot;
+	pte_t *slot, pte;
 
 	if (!PAGE_ALIGNED(addr) || kasan_mem_to_shadow(mem) != (void *)addr ||
 	    !is_vmalloc_or_module_addr(mem))
 		return false;
 	slot = shadow_slot(addr);
-	return slot && !pte_none(ptep_get_lockless(slot)) &&
-	       pte_page(ptep_get_lockless(slot)) == page;
+	if (!slot)
+		return false;
+	pte = ptep_get_lockless(slot);
+	return !pte_none(pte) && pte_page(pte) == page;
 }
 
 /*

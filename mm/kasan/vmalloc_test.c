@@ -1964,9 +1964,9 @@ static int provoke(void *arg)
 		}
 		cond_resched();
 		for (i = first; i <= last; i++) {
-			w->wrong += !!memchr_inv(shadow_of(mem + i * step),
-						 get_tag(mem),
-						 share >> KASAN_SHADOW_SCALE_SHIFT);
+			w->wrong += !!kasan_shadow_find_other(shadow_of(mem + i * step),
+							      get_tag(mem),
+							      share >> KASAN_SHADOW_SCALE_SHIFT);
 			kasan_redzone_vmalloc(mem + i * step, share);
 		}
 		kasan_shadow_put(start, end);
