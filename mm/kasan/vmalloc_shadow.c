@@ -411,10 +411,6 @@ static bool shadow_unmap(struct page *page)
 	if (page_ref_count(page) != 1 || !page_ref_freeze(page, 1))
 		return false;
 
-	if (IS_ENABLED(CONFIG_KASAN_VMALLOC_DEBUG))
-		WARN_ONCE(kasan_shadow_find_live(page_address(page), PAGE_SIZE),
-			  "idle shadow at %lx is not all poison", addr);
-
 	kasan_shadow_step(KASAN_SHADOW_UNMAP_FROZEN);
 	if (store.flush_start == store.flush_end)
 		store.flush_start = addr;
@@ -475,6 +471,10 @@ static unsigned long shadow_reclaim_batch(unsigned long max, unsigned long *look
 	kasan_shadow_step(KASAN_SHADOW_RECLAIM_DROPPED);
 
 	list_for_each_entry_safe(page, next, &batch, lru) {
+		/* Nor has anybody written to it by an old translation. */
+		if (IS_ENABLED(CONFIG_KASAN_VMALLOC_DEBUG))
+			WARN_ONCE(kasan_shadow_find_live(page_address(page), PAGE_SIZE),
+				  "idle shadow at %lx is not all poison", page_private(page));
 		list_del(&page->lru);
 		set_page_private(page, 0);
 		account_idle(page_pgdat(page), -1);
