@@ -1927,9 +1927,10 @@ static void page_gone(struct kunit *test)
  * So often each way to lose a race is taken, or the test gives up. A page that
  * is gone again before it is looked at is rare; page_gone() plays that through.
  */
-#define PROVOKED	1000
+#define PROVOKED	500
 #define PROVOKED_GONE	10
-#define PROVOKE_TIME	(100 * HZ)
+/* KUnit gives up after 300 s; four emulated CPUs on a busy host take 100. */
+#define PROVOKE_TIME	(250 * HZ)
 #define PROVOKE_US	1000
 
 /* Fewer pages than there are hands, so that most are soon wanted again. */
