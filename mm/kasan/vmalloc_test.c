@@ -353,8 +353,11 @@ static unsigned long fresh_space(void)
 	 * test takes more.
 	 */
 	unsigned long step = max(PMD_SIZE << KASAN_SHADOW_SCALE_SHIFT, SZ_16M);
+	unsigned long space = round_up(middle, step) + nr++ * step;
 
-	return round_up(middle, step) + nr++ * step;
+	if (space < middle || space + step > VMALLOC_END)
+		kunit_skip(current->kunit_test, "Test requires more vmalloc space");
+	return space;
 }
 
 /*
