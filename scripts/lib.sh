@@ -130,12 +130,12 @@ wanted() {
 	*) die 2 "no flavour $1" ;;
 	esac
 	[[ $1 != base-* ]] || { tests=${tests/tests.config/}; tests=${tests/history.config/}; }
-	# What an architecture does not have is named in its fragment; of two wishes for one symbol the later stands.
-	local without
-	without=$(sed -n 's/^# without: //p' "$testing/arch-$ARCH.config")
+	# What a fragment does without, as an architecture does not have it, is named in it.
+	local fragments without
 	# shellcheck disable=SC2086 # a list
-	(cd "$testing" && cat common.config $mode $tests "arch-$ARCH.config") | grep -vE "^CONFIG_(${without// /|})=" | tac |
-		awk 'match($0, /^(# )?CONFIG_[A-Za-z0-9_]+(=| is not set)/) { split($0, word, "[ =]"); if (seen[word[1] == "#" ? word[2] : word[1]]++) next } { print }' | tac
+	fragments=$(cd "$testing" && cat common.config $mode $tests "arch-$ARCH.config")
+	without=$(sed -n 's/^# without: //p' <<<"$fragments" | paste -sd' ')
+	grep -vE "^CONFIG_(${without// /|})=" <<<"$fragments"
 }
 
 # progress [TOTAL]: the output of make as steps done, of how many, and the time so far. One line on a terminal, else a
