@@ -14,19 +14,30 @@ struct vmap_area;
 
 #if defined(CONFIG_KASAN_VMALLOC) && !defined(CONFIG_KASAN_HW_TAGS)
 
-int kasan_populate_vmalloc(unsigned long addr, unsigned long size, gfp_t gfp);
+/* In the other modes all of a sparse area is accessible at once. */
+#define KASAN_VM_SPARSE	(IS_ENABLED(CONFIG_KASAN_GENERIC) ? VM_SPARSE : 0)
+
+int kasan_populate_vmalloc(unsigned long addr, unsigned long size,
+			   const struct vm_struct *vm, gfp_t gfp);
 int kasan_populate_vmap_areas(struct vmap_area **vas, int nr, gfp_t gfp);
 void kasan_release_vmalloc(unsigned long start, unsigned long end);
 void kasan_set_vmalloc_bounds(const void *start, unsigned long requested,
 			      unsigned long size);
 void kasan_redzone_vmalloc(const void *start, unsigned long size);
+void kasan_resize_vmalloc(const void *mem, unsigned long old_size,
+			  unsigned long new_size);
+int kasan_unpoison_sparse(unsigned long start, unsigned long end);
+void kasan_poison_sparse(unsigned long start, unsigned long end);
 void kasan_free_thread_stack(const void *stack, unsigned long spare);
 void kasan_populate_early_vm_area_shadow(void *start, unsigned long size);
+void kasan_report_no_shadow(unsigned long shadow, unsigned long ip);
 
 #else
 
+#define KASAN_VM_SPARSE	0
+
 static inline int kasan_populate_vmalloc(unsigned long addr, unsigned long size,
-					 gfp_t gfp)
+					 const struct vm_struct *vm, gfp_t gfp)
 {
 	return 0;
 }
@@ -53,6 +64,20 @@ static inline void kasan_redzone_vmalloc(const void *start, unsigned long size)
 {
 }
 
+static inline void kasan_resize_vmalloc(const void *mem, unsigned long old_size,
+					unsigned long new_size)
+{
+}
+
+static inline int kasan_unpoison_sparse(unsigned long start, unsigned long end)
+{
+	return 0;
+}
+
+static inline void kasan_poison_sparse(unsigned long start, unsigned long end)
+{
+}
+
 static inline void kasan_free_thread_stack(const void *stack,
 					   unsigned long spare)
 {
@@ -60,6 +85,11 @@ static inline void kasan_free_thread_stack(const void *stack,
 
 static inline void kasan_populate_early_vm_area_shadow(void *start,
 						       unsigned long size)
+{
+}
+
+static inline void kasan_report_no_shadow(unsigned long shadow,
+					  unsigned long ip)
 {
 }
 
@@ -84,7 +114,6 @@ void __kasan_free_vm_struct(struct vm_struct *vm);
 void kasan_reuse_thread_stack(struct vm_struct *vm);
 void kasan_exit_thread_stack(void);
 void kasan_report_bad_vfree(const void *addr, unsigned long ip);
-void kasan_report_no_shadow(unsigned long shadow, unsigned long ip);
 
 /* Not as a tail call: vfree() or vunmap() is to be in the stack. */
 static __always_inline void kasan_free_vm_struct(struct vm_struct *vm)
@@ -122,11 +151,6 @@ static inline void kasan_exit_thread_stack(void)
 }
 
 static inline void kasan_report_bad_vfree(const void *addr, unsigned long ip)
-{
-}
-
-static inline void kasan_report_no_shadow(unsigned long shadow,
-					  unsigned long ip)
 {
 }
 

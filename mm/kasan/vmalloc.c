@@ -27,12 +27,16 @@
 #include <linux/kasan.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 
 #include "kasan.h"
 #include "vmalloc_shadow.h"
+
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "kasan_vmalloc."
 
 /*
  * What differs between the modes follows from the granule, which a byte of
@@ -100,7 +104,7 @@ static noinline void fill_long_shadow(u8 *shadow, u8 value, size_t nr)
 }
 
 /* The same for a range of memory. Areas too small to matter never reschedule. */
-static void set_shadow(const void *start, unsigned long size, u8 value)
+static void set_own_shadow(const void *start, unsigned long size, u8 value)
 {
 	u8 *shadow = kasan_mem_to_shadow(start);
 	size_t nr = size >> KASAN_SHADOW_SCALE_SHIFT;
@@ -109,6 +113,71 @@ static void set_shadow(const void *start, unsigned long size, u8 value)
 		fill_shadow(shadow, value, nr);
 	else
 		fill_long_shadow(shadow, value, nr);
+}
+
+/* With tags each area has a value of its own, so that none can be shared. */
+#define CAN_SHARE	(IS_ENABLED(CONFIG_KASAN_GENERIC) && !IS_ENABLED(CONFIG_UML))
+
+/*
+ * Areas of so many bytes share the pages of shadow between their ends, see
+ * "large areas share" in vmalloc_shadow.c. ULONG_MAX: none does.
+ */
+unsigned long kasan_vmalloc_share __ro_after_init = CAN_SHARE ? SZ_1M : ULONG_MAX;
+
+/*
+ * Which areas: their users say so. Not those whose shadow is written to by
+ * others than these hooks, as that of stacks is by the compiler's code, or is
+ * set piece by piece, as vm_map_ram() and per-cpu memory do, which have no
+ * vm_struct of their own.
+ */
+static bool may_share(const struct vm_struct *vm)
+{
+	return vm && vm->requested_size >= kasan_vmalloc_share &&
+	       !(vm->flags & (VM_KASAN_OWN | VM_FLUSH_RESET_PERMS)) &&
+	       is_vmalloc_addr(vm->addr);
+}
+
+/*
+ * A part of a page of shadow of a large area. Without a page of its own nothing
+ * can be told apart in it: then all of it stays, or becomes, accessible.
+ */
+static void set_part(unsigned long start, unsigned long end, u8 value)
+{
+	unsigned long shadow = shadow_page_start(start);
+
+	if (start == end)
+		return;
+	if (kasan_shadow_is_own(shadow))
+		set_own_shadow((void *)start, end - start, value);
+	else if (!value)
+		kasan_shadow_share(shadow, shadow + PAGE_SIZE, 0);
+}
+
+static noinline void set_large_shadow(unsigned long start, unsigned long end, u8 value)
+{
+	unsigned long first = round_up(start, KASAN_MEMORY_PER_SHADOW_PAGE);
+	unsigned long last = round_down(end, KASAN_MEMORY_PER_SHADOW_PAGE);
+
+	if (kasan_shadow_is_static()) {
+		set_own_shadow((void *)start, end - start, value);
+		return;
+	}
+	if (first > last) {
+		set_part(start, end, value);
+		return;
+	}
+	set_part(start, first, value);
+	kasan_shadow_share(shadow_page_start(first), shadow_page_start(last), value);
+	set_part(last, end, value);
+}
+
+/* What @size bytes from @start are now. */
+static __always_inline void set_shadow(const void *start, unsigned long size, u8 value)
+{
+	if (likely(size < kasan_vmalloc_share))
+		set_own_shadow(start, size, value);
+	else
+		set_large_shadow((unsigned long)start, (unsigned long)start + size, value);
 }
 
 /*
@@ -126,9 +195,11 @@ static void check_poison(unsigned long start, unsigned long end,
 		return;
 
 	for (; shadow < last; shadow += step) {
-		const u8 *bad = kasan_shadow_find_live(shadow, step) ?:
-				kasan_shadow_find_other(shadow, *shadow, step);
+		const u8 *bad = NULL;
 
+		if (kasan_shadow_is_own((unsigned long)shadow))
+			bad = kasan_shadow_find_live(shadow, step) ?:
+			      kasan_shadow_find_other(shadow, *shadow, step);
 		if (WARN_ONCE(bad, "%s: shadow of %lx in the area at %lx is %02x",
 			      when, (unsigned long)kasan_shadow_to_mem(bad),
 			      start, *bad))
@@ -138,19 +209,57 @@ static void check_poison(unsigned long start, unsigned long end,
 	}
 }
 
+/*
+ * The shadow of a large area: pages of its own where it begins and from the last
+ * byte asked for on, between these only tables, and no tables for a sparse one.
+ */
+static int populate_large(unsigned long addr, unsigned long size,
+			  const struct vm_struct *vm, gfp_t gfp)
+{
+	unsigned long start = shadow_page_start(addr);
+	unsigned long first = shadow_page_end(addr);
+	unsigned long last = shadow_page_start(addr + vm->requested_size);
+	unsigned long end = shadow_page_end(addr + size);
+	int ret;
+
+	if (first >= last)
+		return kasan_shadow_get(start, end, gfp);
+
+	ret = kasan_shadow_get(start, first, gfp);
+	if (ret)
+		return ret;
+	ret = kasan_shadow_get(last, end, gfp);
+	if (ret)
+		goto put_first;
+	if (!(vm->flags & VM_SPARSE))
+		ret = kasan_shadow_alloc_tables(first, last, gfp);
+	if (ret)
+		goto put_last;
+	kasan_shadow_clear_out(first, last);
+	return 0;
+
+put_last:
+	kasan_shadow_put(last, end);
+put_first:
+	kasan_shadow_put(start, first);
+	return ret;
+}
+
 /**
  * kasan_populate_vmalloc - address space is taken: back it with shadow
  * @addr: where it begins, page aligned
  * @size: its size in bytes, page aligned, the guard page included
+ * @vm: what it is for, with its address, requested size and flags; or NULL
  * @gfp: how the caller may allocate
  *
  * To be called before anybody can use the area. All of its shadow reads as
- * poison afterwards.
+ * poison afterwards, or is absent.
  *
  * Context: Process context, sleeps if @gfp lets it.
  * Return: 0, or a negative errno with nothing taken.
  */
-int kasan_populate_vmalloc(unsigned long addr, unsigned long size, gfp_t gfp)
+int kasan_populate_vmalloc(unsigned long addr, unsigned long size,
+			   const struct vm_struct *vm, gfp_t gfp)
 {
 	int ret;
 
@@ -162,8 +271,11 @@ int kasan_populate_vmalloc(unsigned long addr, unsigned long size, gfp_t gfp)
 		return 0;
 	}
 
-	ret = kasan_shadow_get(shadow_page_start(addr),
-			       shadow_page_end(addr + size), gfp);
+	if (may_share(vm))
+		ret = populate_large(addr, size, vm, gfp);
+	else
+		ret = kasan_shadow_get(shadow_page_start(addr),
+				       shadow_page_end(addr + size), gfp);
 	if (!ret)
 		check_poison(addr, addr + size, "populate");
 	return ret;
@@ -186,7 +298,10 @@ void kasan_release_vmalloc(unsigned long start, unsigned long end)
 	check_poison(start, end, "release");
 	if (kasan_shadow_is_static())
 		return;
-	kasan_shadow_put(shadow_page_start(start), shadow_page_end(end));
+	if (likely(end - start < kasan_vmalloc_share))
+		kasan_shadow_put(shadow_page_start(start), shadow_page_end(end));
+	else
+		kasan_shadow_put_shared(shadow_page_start(start), shadow_page_end(end));
 }
 
 /**
@@ -207,7 +322,7 @@ int kasan_populate_vmap_areas(struct vmap_area **vas, int nr, gfp_t gfp)
 	for (i = 0; i < nr; i++) {
 		ret = kasan_populate_vmalloc(vas[i]->va_start,
 					     vas[i]->va_end - vas[i]->va_start,
-					     gfp);
+					     NULL, gfp);
 		if (ret)
 			goto release;
 		kasan_set_vmalloc_bounds((void *)vas[i]->va_start, 0,
@@ -288,6 +403,88 @@ void kasan_redzone_vmalloc(const void *start, unsigned long size)
 			   KASAN_VMALLOC_INVALID);
 }
 
+/* The page of shadow with @addr in the midst of it is to say two things. */
+static int own_shadow(unsigned long addr, gfp_t gfp)
+{
+	if (IS_ALIGNED(addr, KASAN_MEMORY_PER_SHADOW_PAGE))
+		return 0;
+	return kasan_shadow_own(shadow_page_start(addr), gfp);
+}
+
+/**
+ * kasan_resize_vmalloc - an allocation gets another size within its area
+ * @mem: where it begins
+ * @old_size: its size in bytes so far
+ * @new_size: and from now on
+ *
+ * A page of shadow that was shared and has the new end in it becomes the area's
+ * own. Without memory for that, up to where it ends there is no redzone.
+ *
+ * Context: Process context, sleeps.
+ */
+void kasan_resize_vmalloc(const void *mem, unsigned long old_size,
+			  unsigned long new_size)
+{
+	unsigned long start = (unsigned long)kasan_reset_tag(mem);
+	unsigned long old_end = round_up(start + old_size, KASAN_GRANULE_SIZE);
+	unsigned long new_end = round_up(start + new_size, KASAN_GRANULE_SIZE);
+
+	if (!has_shadow(mem))
+		return;
+
+	/* How the caller may allocate is not known here. */
+	own_shadow(start + old_size, GFP_NOIO | __GFP_NOWARN);
+	own_shadow(start + new_size, GFP_NOIO | __GFP_NOWARN);
+	if (old_size < new_size)
+		set_large_shadow(round_down(start + old_size, KASAN_GRANULE_SIZE),
+				 new_end, get_tag(mem));
+	else
+		set_large_shadow(new_end, old_end, KASAN_VMALLOC_INVALID);
+	if (kasan_shadow_is_own(shadow_page_start(start + new_size)))
+		kasan_poison_last_granule(mem, new_size);
+	smp_wmb();	/* (B), see __kasan_unpoison_vmalloc() */
+}
+
+/**
+ * kasan_unpoison_sparse - part of a sparse area gets mapped
+ * @start: where it begins, page aligned
+ * @end: where it ends
+ *
+ * Context: Process context, sleeps.
+ * Return: 0, or -ENOMEM with what shadow there is left as it was.
+ */
+int kasan_unpoison_sparse(unsigned long start, unsigned long end)
+{
+	if (!KASAN_VM_SPARSE || !has_shadow((void *)start))
+		return 0;
+
+	if (own_shadow(start, GFP_KERNEL) == -ENOMEM ||
+	    own_shadow(end, GFP_KERNEL) == -ENOMEM ||
+	    kasan_shadow_alloc_tables(shadow_page_start(start), shadow_page_end(end),
+				      GFP_KERNEL))
+		return -ENOMEM;
+	set_large_shadow(start, end, 0);
+	smp_wmb();	/* (B), see __kasan_unpoison_vmalloc() */
+	return 0;
+}
+
+/**
+ * kasan_poison_sparse - part of a sparse area is about to be unmapped
+ * @start: where it begins, page aligned
+ * @end: where it ends
+ *
+ * Context: Process context, sleeps.
+ */
+void kasan_poison_sparse(unsigned long start, unsigned long end)
+{
+	if (!KASAN_VM_SPARSE || !has_shadow((void *)start))
+		return;
+
+	own_shadow(start, GFP_NOIO | __GFP_NOWARN);
+	own_shadow(end, GFP_NOIO | __GFP_NOWARN);
+	set_large_shadow(start, end, KASAN_VMALLOC_INVALID);
+}
+
 /**
  * kasan_set_vmalloc_bounds - how much of a new area was asked for
  * @start: where the area begins, page aligned
@@ -361,3 +558,26 @@ void __init kasan_populate_early_vm_area_shadow(void *start, unsigned long size)
 	__kasan_unpoison_vmalloc(start, size, KASAN_VMALLOC_PROT_NORMAL |
 				 KASAN_VMALLOC_KEEP_TAG);
 }
+
+static int share_set(const char *val, const struct kernel_param *kp)
+{
+	char *end;
+	unsigned long long bytes = memparse(val, &end);
+
+	if (end == val || (*end && *end != '\n'))
+		return -EINVAL;
+	kasan_vmalloc_share = CAN_SHARE && bytes && bytes < ULONG_MAX ? bytes : ULONG_MAX;
+	return 0;
+}
+
+static int share_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%lu\n",
+			  kasan_vmalloc_share == ULONG_MAX ? 0 : kasan_vmalloc_share);
+}
+
+static const struct kernel_param_ops share_ops = {
+	.set = share_set,
+	.get = share_get,
+};
+module_param_cb(share, &share_ops, NULL, 0444);

@@ -32,6 +32,9 @@ static const char * const event_names[] = {
 	[KASAN_SHADOW_FROZEN]		= "frozen",
 	[KASAN_SHADOW_RECHECKED]	= "rechecked",
 	[KASAN_SHADOW_FAILED]		= "failures",
+	[KASAN_SHADOW_SHARED]		= "share",
+	[KASAN_SHADOW_UNSHARED]		= "unshare",
+	[KASAN_SHADOW_SHARE_FLUSHES]	= "share_flushes",
 };
 
 static_assert(ARRAY_SIZE(event_names) == NR_KASAN_SHADOW_EVENTS);
@@ -45,6 +48,7 @@ static int stats_show(struct seq_file *m, void *unused)
 	seq_printf(m, "live %lu\n", stats.live);
 	seq_printf(m, "idle %lu\n", stats.idle);
 	seq_printf(m, "peak %lu\n", stats.peak);
+	seq_printf(m, "shared %lu\n", stats.shared);
 	seq_printf(m, "idle_limit %lu\n", stats.idle_limit);
 	for (i = 0; i < NR_KASAN_SHADOW_EVENTS; i++)
 		seq_printf(m, "%s %lu\n", event_names[i], stats.events[i]);
@@ -111,6 +115,8 @@ static int check_show(struct seq_file *m, void *unused)
 							 check_page_loud);
 	}
 	WARN(wrong, "%lu pages of shadow do not agree with the areas\n", wrong);
+	if (WARN(kasan_shadow_check_shared(), "somebody wrote to a shared page of shadow\n"))
+		wrong++;
 	seq_printf(m, "wrong %lu\n", wrong);
 	return 0;
 }

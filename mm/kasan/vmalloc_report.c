@@ -481,7 +481,12 @@ static bool find_object(const void *ptr, struct object *obj, unsigned long *nr)
 	struct object next;
 	unsigned long next_nr;
 	bool found;
+	u8 shadow;
 
+	/* What is not mapped of a sparse area has no shadow either. */
+	if (get_kernel_nofault(shadow, (u8 *)kasan_mem_to_shadow(ptr)) &&
+	    find_live(addr, obj, nr) && !distance(obj, addr))
+		return true;
 	if (is_freed(ptr) && find_freed(addr, obj, nr))
 		return true;
 	found = find_live(addr, obj, nr);
@@ -587,8 +592,9 @@ const char *kasan_vmalloc_bug_type(const void *addr)
 	struct object obj;
 	unsigned long nr;
 
-	return find_freed((unsigned long)addr, &obj, &nr) ?
-	       "vmalloc-use-after-free" : "vmalloc-wild-access";
+	if (!find_object(addr, &obj, &nr))
+		return "vmalloc-wild-access";
+	return obj.freed ? "vmalloc-use-after-free" : "vmalloc-out-of-bounds";
 }
 
 /**

@@ -46,6 +46,36 @@
  */
 
 /**
+ * DOC: large areas share
+ *
+ * All of the shadow of a large area says one thing, except at its ends: that
+ * everything may be accessed while it lives, nothing once it is freed. So what
+ * lies between the ends has no pages of its own::
+ *
+ *     address space   |guard|<---------- area --------->|guard|
+ *     shadow pages  |    own    | shared | ... | shared |    own    |
+ *
+ * A slot in between is absent, or names one of two read-only pages, which are
+ * there from boot, not counted and not on the list: zeroes, or the poison of
+ * what vrealloc() has cut off, whose memory is mapped still. Nobody but the one
+ * area has to do with such a slot, so no lock is needed for it::
+ *
+ *     absent <---------------------------------> zeroes <----> poison
+ *       ^      unpoison: map                        |    by way of absent
+ *       |      poison: clear, flush                 |
+ *       |                                           | part of it gets another
+ *       +---------- live, as in any area <----------+ value: a copy, own
+ *         release
+ *
+ * Rule: a slot never goes from one page to another without clear and flush in
+ * between. (A copy of the zeroes is an exception, see shadow_replace().)
+ *
+ * Freed means absent, not poison: so the flush at the free is the only one that
+ * such an area takes, and none is due when its slots are used again. An access
+ * faults on the shadow, and is reported by that fault.
+ */
+
+/**
  * DOC: what must be visible before what
  *
  * The shadow of an area is read by whoever uses the area's memory, on any CPU,
@@ -200,6 +230,29 @@ static DECLARE_WORK(trim_work, shadow_trim);
 static void count_event(enum kasan_shadow_event event)
 {
 	this_cpu_inc(events[event]);
+}
+
+/* The other page that is shared is that of zeroes, kasan_early_shadow_page. */
+static const u8 redzone_page[PAGE_SIZE] __aligned(PAGE_SIZE) = {
+	[0 ... PAGE_SIZE - 1] = KASAN_VMALLOC_INVALID
+};
+
+static unsigned long shared_pfn(u8 value)
+{
+	return PHYS_PFN(value ? __pa_symbol(redzone_page) :
+				__pa_symbol(kasan_early_shadow_page));
+}
+
+/* Rule: nobody writes to a shared page. PAGE_KERNEL_RO is writable on riscv. */
+static pte_t shared_pte(unsigned long pfn)
+{
+	return pte_wrprotect(pfn_pte(pfn, PAGE_KERNEL));
+}
+
+static bool pte_is_shared(pte_t pte)
+{
+	return pte_pfn(pte) == shared_pfn(0) ||
+	       pte_pfn(pte) == shared_pfn(KASAN_VMALLOC_INVALID);
 }
 
 /*
@@ -400,8 +453,11 @@ const u8 *kasan_shadow_find_live(const u8 *shadow, size_t size)
 	return NULL;
 }
 
-/* Freeze @page if no area is counted on it, and clear its PTE. */
-static bool shadow_unmap(struct page *page)
+/*
+ * Freeze @page if no area is counted on it, and clear its PTE. @pending: other
+ * CPUs have to know of the flush that is due.
+ */
+static bool shadow_unmap(struct page *page, bool pending)
 {
 	unsigned long addr = page_private(page);
 
@@ -412,16 +468,38 @@ static bool shadow_unmap(struct page *page)
 		return false;
 
 	kasan_shadow_step(KASAN_SHADOW_UNMAP_FROZEN);
-	if (store.flush_start == store.flush_end)
-		store.flush_start = addr;
-	store.flush_start = min(store.flush_start, addr);
-	store.flush_end = max(store.flush_end, addr + PAGE_SIZE);
+	if (pending) {
+		if (store.flush_start == store.flush_end)
+			WRITE_ONCE(store.flush_start, addr);
+		WRITE_ONCE(store.flush_start, min(store.flush_start, addr));
+		WRITE_ONCE(store.flush_end, max(store.flush_end, addr + PAGE_SIZE));
+		/* The range before the PTE. Pairs with kasan_shadow_clear_out(). */
+		smp_wmb();
+	}
 	/* As vunmap() does: s390 may not just store to a PTE that was valid. */
 	ptep_get_and_clear(&init_mm, addr, shadow_slot(addr));
 	store.nr_cleared++;
 	store.nr_mapped--;
 	count_event(KASAN_SHADOW_RECLAIMED);
 	return true;
+}
+
+/* Free pages that shadow_unmap() took, after the flush. */
+static void shadow_free(struct list_head *batch)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, batch, lru) {
+		/* Nor has anybody written to it by an old translation. */
+		if (IS_ENABLED(CONFIG_KASAN_VMALLOC_DEBUG))
+			WARN_ONCE(kasan_shadow_find_live(page_address(page), PAGE_SIZE),
+				  "idle shadow at %lx is not all poison", page_private(page));
+		list_del(&page->lru);
+		set_page_private(page, 0);
+		account_idle(page_pgdat(page), -1);
+		page_ref_unfreeze(page, 1);
+		__free_page(page);
+	}
 }
 
 /*
@@ -432,7 +510,7 @@ static bool shadow_unmap(struct page *page)
  */
 static unsigned long shadow_reclaim_batch(unsigned long max, unsigned long *look)
 {
-	struct page *page, *next;
+	struct page *page;
 	unsigned long nr = 0;
 	LIST_HEAD(batch);
 
@@ -442,7 +520,7 @@ static unsigned long shadow_reclaim_batch(unsigned long max, unsigned long *look
 	while (*look && nr < max && !list_empty(&store.pages)) {
 		--*look;
 		page = list_first_entry(&store.pages, struct page, lru);
-		if (shadow_unmap(page)) {
+		if (shadow_unmap(page, true)) {
 			list_move(&page->lru, &batch);
 			nr++;
 		} else {
@@ -465,22 +543,12 @@ static unsigned long shadow_reclaim_batch(unsigned long max, unsigned long *look
 	kasan_shadow_step(KASAN_SHADOW_RECLAIM_FLUSHED);
 
 	spin_lock(&store.lock);
-	store.flush_start = 0;
-	store.flush_end = 0;
+	WRITE_ONCE(store.flush_start, 0);
+	WRITE_ONCE(store.flush_end, 0);
 	spin_unlock(&store.lock);
 	kasan_shadow_step(KASAN_SHADOW_RECLAIM_DROPPED);
 
-	list_for_each_entry_safe(page, next, &batch, lru) {
-		/* Nor has anybody written to it by an old translation. */
-		if (IS_ENABLED(CONFIG_KASAN_VMALLOC_DEBUG))
-			WARN_ONCE(kasan_shadow_find_live(page_address(page), PAGE_SIZE),
-				  "idle shadow at %lx is not all poison", page_private(page));
-		list_del(&page->lru);
-		set_page_private(page, 0);
-		account_idle(page_pgdat(page), -1);
-		page_ref_unfreeze(page, 1);
-		__free_page(page);
-	}
+	shadow_free(&batch);
 	return nr;
 }
 
@@ -694,6 +762,17 @@ static void free_spare(struct page *page)
 	__free_page(page);
 }
 
+/* Take @page, from alloc_spare(), into the store as that of @addr. */
+static void shadow_enter(struct page *page, unsigned long addr)
+{
+	lockdep_assert_held(&store.lock);
+	set_page_private(page, addr);
+	list_add_tail(&page->lru, &store.pages);
+	store.nr_mapped++;
+	store.peak = max(store.peak, store.nr_mapped);
+	count_event(KASAN_SHADOW_POPULATED);
+}
+
 /*
  * Get the page of @slot, or else map @page, from alloc_spare(), there.
  *
@@ -735,17 +814,12 @@ static noinline bool shadow_map(pte_t *slot, unsigned long addr,
 			  seen != store.nr_cleared,
 			  "shadow mapped at %lx with a flush pending", addr);
 
-	set_page_private(page, addr);
-	list_add_tail(&page->lru, &store.pages);
-	store.nr_mapped++;
-	store.peak = max(store.peak, store.nr_mapped);
-
+	shadow_enter(page, addr);
 	kasan_shadow_step(KASAN_SHADOW_MAP_SETTING);
 	/* (A): the poison before the PTE, see above. Pairs with shadow_get(). */
 	smp_wmb();
 	set_pte_at(&init_mm, addr, slot, pfn_pte(page_to_pfn(page), PAGE_KERNEL));
 	page_ref_unfreeze(page, 1 + SHADOW_AREA_REF);
-	count_event(KASAN_SHADOW_POPULATED);
 	spin_unlock(&store.lock);
 
 	return true;
@@ -844,6 +918,301 @@ void kasan_shadow_put(unsigned long start, unsigned long end)
 	tally_flush(&released);
 }
 
+/*
+ * From here on: what lies between the ends of a large area, see "large areas
+ * share". From populate to release its slots are nobody else's.
+ */
+
+/* The part of [@addr, @end) that one table has slots for ends here. */
+static unsigned long table_end(unsigned long addr, unsigned long end)
+{
+	return min(end - 1, ALIGN_DOWN(addr, PMD_SIZE) + PMD_SIZE - 1) + 1;
+}
+
+/**
+ * kasan_shadow_alloc_tables - allocate the tables of a range
+ * @start: address of the first shadow page
+ * @end: end of the last one
+ * @gfp: how the caller may allocate; what is not about reclaim is ignored
+ *
+ * Context: Process context, sleeps if @gfp lets it.
+ * Return: 0, or -ENOMEM.
+ */
+int kasan_shadow_alloc_tables(unsigned long start, unsigned long end, gfp_t gfp)
+{
+	if (kasan_shadow_is_static())
+		return 0;
+	for (; start < end; start = table_end(start, end)) {
+		if (!shadow_slot(start) &&
+		    !kasan_shadow_alloc_slot(start, gfp & GFP_RECLAIM_MASK)) {
+			count_event(KASAN_SHADOW_FAILED);
+			return -ENOMEM;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * kasan_shadow_clear_out - empty the slots that a new area shares pages in
+ * @start: address of the first shadow page
+ * @end: end of the last one
+ *
+ * Idle pages there are given back, for one flush, as they would take the memory
+ * that sharing saves. One that cannot be (boot code mapped it, or somebody has a
+ * speculative reference) becomes the area's. No TLB has any other translation
+ * afterwards.
+ *
+ * Context: Process context, may reschedule. Allocates nothing.
+ */
+void kasan_shadow_clear_out(unsigned long start, unsigned long end)
+{
+	struct shadow_tally revived = { .event = KASAN_SHADOW_REVIVED };
+	unsigned long addr = start, next;
+	struct page *page;
+	LIST_HEAD(batch);
+	pte_t *slot, pte;
+
+	for (; addr < end; addr = next, end_table(&revived)) {
+		next = table_end(addr, end);
+		slot = shadow_slot(addr);
+		if (!slot)
+			continue;
+		for (; addr < next; addr += PAGE_SIZE, slot++) {
+			if (likely(pte_none(ptep_get_lockless(slot))))
+				continue;
+
+			spin_lock(&store.lock);
+			count_event(KASAN_SHADOW_LOCKED);
+			pte = ptep_get(slot);
+			page = pte_none(pte) ? NULL : pte_page(pte);
+			if (page && !shadow_is_permanent(page) &&
+			    shadow_unmap(page, false))
+				list_move(&page->lru, &batch);
+			else if (page)
+				shadow_get(slot, &revived);
+			spin_unlock(&store.lock);
+		}
+	}
+
+	/*
+	 * Rule: nothing new is mapped where the flush of an old translation is
+	 * pending, be it by this or by reclaim: who saw a slot empty sees the
+	 * range that it lies in, or the flush is through.
+	 */
+	smp_rmb();
+	if (!list_empty(&batch) ||
+	    (READ_ONCE(store.flush_end) > start && READ_ONCE(store.flush_start) < end)) {
+		kasan_shadow_flush(start, end);
+		count_event(KASAN_SHADOW_SHARE_FLUSHES);
+		shadow_free(&batch);
+	}
+}
+
+/**
+ * kasan_shadow_share - have a range of shadow say one thing
+ * @start: address of the first shadow page
+ * @end: end of the last one
+ * @value: 0, accessible; KASAN_VMALLOC_INVALID, past the end, but mapped; or
+ * KASAN_VMALLOC_FREE, which leaves the slots empty
+ *
+ * Pages that the area has of its own are filled.
+ *
+ * Context: Any if it has only such and they fit in a table, else process context,
+ * may reschedule. Allocates nothing.
+ */
+void kasan_shadow_share(unsigned long start, unsigned long end, u8 value)
+{
+	const unsigned long zeroes = shared_pfn(0), redzone = shared_pfn(KASAN_VMALLOC_INVALID);
+	const unsigned long pfn = value ? redzone : zeroes;
+	const bool map = value != KASAN_VMALLOC_FREE;
+	const pte_t shared = shared_pte(pfn);
+	unsigned long addr, next, mapped = 0, cleared = 0;
+	pte_t *slot, pte;
+
+	for (addr = start; addr < end; addr = next) {
+		/* Some who never share are not allowed to sleep, and are small. */
+		if (end - start > PMD_SIZE)
+			cond_resched();
+		next = table_end(addr, end);
+		slot = shadow_slot(addr);
+		if (!slot)
+			continue;
+		for (; addr < next; addr += PAGE_SIZE, slot++) {
+			pte = ptep_get(slot);
+			if (pte_none(pte)) {
+				if (!map)
+					continue;
+				set_pte_at(&init_mm, addr, slot, shared);
+				mapped++;
+			} else if (pte_pfn(pte) != zeroes && pte_pfn(pte) != redzone) {
+				kasan_shadow_fill((u64 *)addr, value,
+						  PAGE_SIZE / sizeof(u64));
+			} else if (!map || pte_pfn(pte) != pfn) {
+				ptep_get_and_clear(&init_mm, addr, slot);
+				cleared++;
+			}
+		}
+	}
+	this_cpu_add(events[KASAN_SHADOW_SHARED], mapped);
+	this_cpu_add(events[KASAN_SHADOW_UNSHARED], cleared);
+
+	if (cleared) {
+		/* Rule: one flush for each area that is freed. */
+		kasan_shadow_flush(start, end);
+		count_event(KASAN_SHADOW_SHARE_FLUSHES);
+		if (map)
+			kasan_shadow_share(start, end, value);
+	} else if (map) {
+		flush_cache_vmap(start, end);
+	}
+}
+
+/*
+ * Have @page, as a copy, take the place of the page of zeroes. Others may be
+ * reading the shadow of what stays accessible, so the slot must not be empty for
+ * a moment. x86, arm64 and riscv let a valid entry name another page if both are
+ * read-only and have the same bytes.
+ *
+ * Return: false if that cannot be done.
+ */
+static bool shadow_replace(pte_t *slot, unsigned long addr, struct page *page)
+{
+	pte_t pte = pfn_pte(page_to_pfn(page), PAGE_KERNEL);
+
+	if (!IS_ENABLED(CONFIG_X86) && !IS_ENABLED(CONFIG_ARM64) &&
+	    !IS_ENABLED(CONFIG_RISCV))
+		return false;
+
+	kasan_shadow_fill(page_address(page), 0, PAGE_SIZE / sizeof(u64));
+	smp_wmb();	/* (A) */
+	set_pte_at(&init_mm, addr, slot, pte_wrprotect(pte));
+	kasan_shadow_flush(addr, addr + PAGE_SIZE);
+	set_pte_at(&init_mm, addr, slot, pte);
+	kasan_shadow_flush(addr, addr + PAGE_SIZE);
+
+	spin_lock(&store.lock);
+	shadow_enter(page, addr);
+	page_ref_unfreeze(page, 1 + SHADOW_AREA_REF);
+	spin_unlock(&store.lock);
+	return true;
+}
+
+/* Neighbours in a sparse area can want a page at the same time. */
+static DEFINE_MUTEX(own_mutex);
+
+/**
+ * kasan_shadow_own - have a page of the area's own
+ * @addr: address of a shadow page
+ * @gfp: how the caller may allocate; what is not about reclaim is ignored
+ *
+ * It says what the slot said before: poison where there was nothing.
+ *
+ * Context: Process context, sleeps.
+ * Return: 0; -ENOMEM; or -EOPNOTSUPP, if the page of zeroes has to stay.
+ */
+int kasan_shadow_own(unsigned long addr, gfp_t gfp)
+{
+	struct shadow_tally revived = { .event = KASAN_SHADOW_REVIVED };
+	struct page *page;
+	pte_t *slot, pte;
+	bool used = true;
+	int ret = 0;
+
+	if (kasan_shadow_is_own(addr))
+		return 0;
+
+	gfp &= GFP_RECLAIM_MASK;
+	slot = shadow_slot(addr) ?: kasan_shadow_alloc_slot(addr, gfp);
+	page = slot ? alloc_spare(gfp) : NULL;
+	if (!page)
+		return -ENOMEM;
+
+	mutex_lock(&own_mutex);
+	pte = ptep_get(slot);
+	if (!pte_none(pte) && pte_pfn(pte) == shared_pfn(KASAN_VMALLOC_INVALID)) {
+		/* Nobody may read there, so it can be empty for a moment. */
+		kasan_shadow_share(addr, addr + PAGE_SIZE, KASAN_VMALLOC_FREE);
+		pte = ptep_get(slot);
+	}
+	if (pte_none(pte)) {
+		used = shadow_map(slot, addr, page, &revived);
+		flush_cache_vmap(addr, addr + PAGE_SIZE);
+	} else if (!pte_is_shared(pte)) {
+		used = false;
+	} else if (shadow_replace(slot, addr, page)) {
+		count_event(KASAN_SHADOW_UNSHARED);
+	} else {
+		used = false;
+		ret = -EOPNOTSUPP;
+	}
+	mutex_unlock(&own_mutex);
+
+	if (!used)
+		free_spare(page);
+	return ret;
+}
+
+/**
+ * kasan_shadow_is_own - is there a page of shadow that may be written to?
+ * @addr: address of a shadow page
+ *
+ * Context: Any. To be relied on by who has an area there.
+ */
+bool kasan_shadow_is_own(unsigned long addr)
+{
+	pte_t *slot, pte;
+
+	if (kasan_shadow_is_static())
+		return true;
+	slot = shadow_slot(addr);
+	if (!slot)
+		return false;
+	pte = ptep_get_lockless(slot);
+	return !pte_none(pte) && !pte_is_shared(pte);
+}
+
+/**
+ * kasan_shadow_put_shared - the same as kasan_shadow_put() for a large area
+ * @start: address of the first shadow page
+ * @end: end of the last one
+ *
+ * Drops the references on the pages that there are.
+ *
+ * Context: Process context, may reschedule. Allocates nothing, takes no lock.
+ */
+void kasan_shadow_put_shared(unsigned long start, unsigned long end)
+{
+	struct shadow_tally released = { .event = KASAN_SHADOW_RELEASED };
+	unsigned long addr = start, next;
+	pte_t *slot, pte;
+
+	for (; addr < end; addr = next, end_table(&released)) {
+		next = table_end(addr, end);
+		slot = shadow_slot(addr);
+		if (!slot)
+			continue;
+		for (; addr < next; addr += PAGE_SIZE, slot++) {
+			pte = ptep_get_lockless(slot);
+			if (!pte_none(pte) &&
+			    !WARN_ONCE(pte_is_shared(pte), "shadow at %lx still shared", addr))
+				shadow_put(slot, addr, &released);
+		}
+	}
+}
+
+/**
+ * kasan_shadow_check_shared - has anybody written to a shared page?
+ *
+ * Context: Any.
+ * Return: the first byte that is wrong, or NULL.
+ */
+const u8 *kasan_shadow_check_shared(void)
+{
+	return kasan_shadow_find_other(kasan_early_shadow_page, 0, PAGE_SIZE) ?:
+	       kasan_shadow_find_other(redzone_page, KASAN_VMALLOC_INVALID, PAGE_SIZE);
+}
+
 /**
  * kasan_shadow_read_stats - read the counters
  * @stats: where to
@@ -861,6 +1230,8 @@ void kasan_shadow_read_stats(struct kasan_shadow_stats *stats)
 	stats->live = mapped - stats->idle;
 	stats->peak = READ_ONCE(store.peak);
 	stats->idle_limit = READ_ONCE(idle_limit);
+	stats->shared = stats->events[KASAN_SHADOW_SHARED] -
+			stats->events[KASAN_SHADOW_UNSHARED];
 }
 
 /**
@@ -882,7 +1253,7 @@ unsigned long kasan_shadow_for_each(bool (*fn)(unsigned long addr,
 	guard(mutex)(&reclaim_mutex);
 
 	spin_lock(&store.lock);
-	for (look = store.nr_mapped; look; look--) {
+	for (look = store.nr_mapped; look && !list_empty(&store.pages); look--) {
 		bool idle;
 
 		page = list_first_entry(&store.pages, struct page, lru);

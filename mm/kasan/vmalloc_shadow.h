@@ -28,6 +28,9 @@ enum kasan_shadow_event {
 	KASAN_SHADOW_FROZEN,		/* populate found the page being reclaimed */
 	KASAN_SHADOW_RECHECKED,		/* populate counted on a page that was gone */
 	KASAN_SHADOW_FAILED,		/* populate failed */
+	KASAN_SHADOW_SHARED,		/* a slot of a large area: shared page mapped */
+	KASAN_SHADOW_UNSHARED,		/* and taken off */
+	KASAN_SHADOW_SHARE_FLUSHES,	/* TLB flushes for that, one for each area */
 	NR_KASAN_SHADOW_EVENTS
 };
 
@@ -66,6 +69,7 @@ struct kasan_shadow_stats {
 	unsigned long live;		/* pages that an area overlaps */
 	unsigned long idle;		/* pages kept for the next area */
 	unsigned long peak;		/* the most that were mapped at once */
+	unsigned long shared;		/* slots with a shared page instead */
 	unsigned long idle_limit;	/* more idle pages than this get trimmed */
 	unsigned long events[NR_KASAN_SHADOW_EVENTS];
 };
@@ -79,14 +83,24 @@ static inline bool kasan_shadow_is_static(void)
 	return IS_ENABLED(CONFIG_UML);
 }
 
+/* From how many bytes on areas share shadow, see vmalloc.c. */
+extern unsigned long kasan_vmalloc_share;
+
 int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp);
 void kasan_shadow_put(unsigned long start, unsigned long end);
+int kasan_shadow_alloc_tables(unsigned long start, unsigned long end, gfp_t gfp);
+void kasan_shadow_clear_out(unsigned long start, unsigned long end);
+void kasan_shadow_share(unsigned long start, unsigned long end, u8 value);
+int kasan_shadow_own(unsigned long addr, gfp_t gfp);
+void kasan_shadow_put_shared(unsigned long start, unsigned long end);
 unsigned long kasan_shadow_reclaim(unsigned long nr);
 void kasan_shadow_set_idle_limit(unsigned long limit);
 void kasan_shadow_map_early(unsigned long start, unsigned long end);
 
 void kasan_shadow_read_stats(struct kasan_shadow_stats *stats);
 bool kasan_shadow_flush_pending(unsigned long addr);
+bool kasan_shadow_is_own(unsigned long addr);
+const u8 *kasan_shadow_check_shared(void);
 unsigned long kasan_shadow_for_each(bool (*fn)(unsigned long addr,
 					       unsigned int areas));
 

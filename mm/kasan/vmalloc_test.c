@@ -364,15 +364,30 @@ static unsigned long fresh_space(void)
  * vmalloc() at a given address, with the guard page behind it. To be found in
  * stacks, so the call is not the last thing that it does.
  */
-static noinline void *vmalloc_at(unsigned long addr, unsigned long size)
+static noinline void *vmalloc_flags_at(unsigned long addr, unsigned long size,
+				       unsigned long flags)
 {
 	void *p = __vmalloc_node_range(size, 1, addr,
 				       addr + PAGE_ALIGN(size) + PAGE_SIZE,
-				       GFP_KERNEL | __GFP_NOWARN, PAGE_KERNEL, 0,
+				       GFP_KERNEL | __GFP_NOWARN, PAGE_KERNEL, flags,
 				       NUMA_NO_NODE, __builtin_return_address(0));
 
 	OPTIMIZER_HIDE_VAR(p);
 	return p;
+}
+
+static noinline void *vmalloc_at(unsigned long addr, unsigned long size)
+{
+	void *p = vmalloc_flags_at(addr, size, 0);
+
+	OPTIMIZER_HIDE_VAR(p);
+	return p;
+}
+
+/* Also where large areas would share their shadow. */
+static noinline void *vmalloc_own_at(unsigned long addr, unsigned long size)
+{
+	return vmalloc_flags_at(addr, size, VM_KASAN_OWN);
 }
 
 /* ------------------------------ Bad accesses ------------------------------ */
@@ -1033,7 +1048,7 @@ struct witness {
 static void witness_alloc(struct kunit *test, struct witness *w,
 			  unsigned long addr, size_t size)
 {
-	w->mem = vmalloc_at(addr, size);
+	w->mem = vmalloc_own_at(addr, size);
 	KUNIT_ASSERT_PTR_EQ(test, kasan_reset_tag(w->mem), (void *)addr);
 	w->size = size;
 	expect_shadow(test, w->mem, size, PAGE_ALIGN(size) + PAGE_SIZE);
@@ -1177,7 +1192,7 @@ static void other_space(struct kunit *test)
 	unsigned long addr = (unsigned long)kasan_reset_tag(mem);
 
 	KUNIT_ASSERT_NOT_NULL(test, mem);
-	KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(addr, PAGE_SIZE, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(addr, PAGE_SIZE, NULL, GFP_KERNEL), 0);
 	kasan_poison_vmalloc(mem, PAGE_SIZE);
 	write_byte(mem);
 	kasan_unpoison_vmalloc(mem, 1, KASAN_VMALLOC_PROT_NORMAL);
@@ -1253,7 +1268,7 @@ static void idle_limit(struct kunit *test)
 	need_store(test);
 	settle();
 	kasan_shadow_set_idle_limit(1000);
-	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, GFP_KERNEL), 0);
+	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, NULL, GFP_KERNEL), 0);
 	kasan_release_vmalloc(space, space + size);
 	KUNIT_EXPECT_EQ(test, pages_mapped(space, size), 512);
 	KUNIT_EXPECT_GE(test, read_stats().idle, 512);
@@ -1264,7 +1279,7 @@ static void idle_limit(struct kunit *test)
 	KUNIT_EXPECT_LE(test, read_stats().idle, 80);
 
 	/* exceeded later: trimmed by a worker */
-	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, GFP_KERNEL), 0);
+	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, NULL, GFP_KERNEL), 0);
 	kasan_release_vmalloc(space, space + size);
 	for (i = 0; i < 1000 && read_stats().idle > 80; i++)
 		schedule_timeout_uninterruptible(1);
@@ -1315,6 +1330,12 @@ static void steady_state(struct kunit *test)
 		thousand_rounds(sizes[i]);
 		after = read_stats();
 
+		if (sizes[i] >= kasan_vmalloc_share) {
+			/* a flush for each vfree(), and where idle pages were */
+			KUNIT_EXPECT_LE(test, diff(&before, &after, KASAN_SHADOW_SHARE_FLUSHES),
+					1000 + diff(&before, &after, KASAN_SHADOW_RECLAIMED) + 8);
+			continue;
+		}
 		for (n = 0; n < ARRAY_SIZE(costs); n++)
 			KUNIT_EXPECT_EQ_MSG(test, diff(&before, &after, costs[n]), 0,
 					    "event %d, size %zu", costs[n], sizes[i]);
@@ -1394,7 +1415,7 @@ static void populate_fails(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, pages_mapped(start, size), 0);
 		failed = event(KASAN_SHADOW_FAILED);
 		let_fail_after(test, n);
-		p = vmalloc_at(start, size - PAGE_SIZE);
+		p = vmalloc_own_at(start, size - PAGE_SIZE);
 		let_succeed(test);
 		if (p)
 			break;
@@ -1493,7 +1514,7 @@ static void populate_gfp(struct kunit *test)
 		gfp_watch.bad = 0;
 		KUNIT_ASSERT_EQ(test, register_trace_mm_page_alloc(probe_page_alloc,
 								   NULL), 0);
-		KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(space, size,
+		KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(space, size, NULL,
 							     cases[i].gfp), 0);
 		unregister_trace_mm_page_alloc(probe_page_alloc, NULL);
 		tracepoint_synchronize_unregister();
@@ -1544,7 +1565,7 @@ static void flush_before_free(struct kunit *test)
 
 	need_store(test);
 	settle();
-	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, GFP_KERNEL), 0);
+	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, NULL, GFP_KERNEL), 0);
 	kasan_release_vmalloc(space, space + size);
 
 	memset(&flush_watch, 0, sizeof(flush_watch));
@@ -1569,7 +1590,7 @@ static void populate_in_flush(unsigned long start, unsigned long end)
 	unsigned long shadow = (unsigned long)kasan_mem_to_shadow((void *)space);
 
 	if (!flush_watch.flushes++) {
-		flush_watch.ret = kasan_populate_vmalloc(space, PAGE_SIZE,
+		flush_watch.ret = kasan_populate_vmalloc(space, PAGE_SIZE, NULL,
 							 GFP_KERNEL);
 	} else {
 		flush_tlb_kernel_range(start, end);
@@ -1588,7 +1609,7 @@ static void populate_flushes(struct kunit *test)
 
 	need_store(test);
 	settle();
-	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, GFP_KERNEL), 0);
+	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, NULL, GFP_KERNEL), 0);
 	kasan_release_vmalloc(space, space + size);
 
 	memset(&flush_watch, 0, sizeof(flush_watch));
@@ -1632,43 +1653,582 @@ static int tlb_reader(void *arg)
 	return 0;
 }
 
-/* Reclaim flushes the TLBs of all CPUs, not just its own. */
-static void flush_all_cpus(struct kunit *test)
+/*
+ * Another CPU has the shadow of @space in its TLB, and it says @before. After
+ * @act there is none, for that CPU as well.
+ */
+static void look_from_other_cpu(struct kunit *test, unsigned long space, int before,
+				void (*act)(const void *arg), const void *arg)
 {
-	struct tlb_reader r = { .space = fresh_space() };
+	struct tlb_reader r = { .space = space };
 	struct task_struct *task;
 	unsigned int cpu;
-
-	need_store(test);
 
 	migrate_disable();
 	cpu = cpumask_any_but(cpu_online_mask, smp_processor_id());
 	if (cpu >= nr_cpu_ids) {
 		migrate_enable();
+		act(arg);
 		kunit_skip(test, "Test requires 2 CPUs");
 	}
 
-	settle();
-	KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(r.space, PAGE_SIZE,
-						     GFP_KERNEL), 0);
-	kasan_release_vmalloc(r.space, r.space + PAGE_SIZE);
 	init_completion(&r.warm);
 	init_completion(&r.gone);
 	init_completion(&r.done);
-
 	task = kthread_create_on_cpu(tlb_reader, &r, cpu, "kasan_tlb/%u");
 	if (!IS_ERR(task)) {
 		wake_up_process(task);
 		wait_for_completion(&r.warm);
-		KUNIT_EXPECT_GE(test, kasan_shadow_reclaim(ULONG_MAX), 1);
+		act(arg);
 		complete(&r.gone);
 		wait_for_completion(&r.done);
 	}
 	migrate_enable();
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
-	KUNIT_EXPECT_EQ(test, r.before, KASAN_VMALLOC_INVALID);
+	KUNIT_EXPECT_EQ(test, r.before, before);
 	KUNIT_EXPECT_EQ(test, r.after, NO_SHADOW);
+}
+
+static void reclaim_all(const void *unused)
+{
+	kasan_shadow_reclaim(ULONG_MAX);
+}
+
+/* Reclaim flushes the TLBs of all CPUs, not just its own. */
+static void flush_all_cpus(struct kunit *test)
+{
+	unsigned long space = fresh_space();
+
+	need_store(test);
+	settle();
+	KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(space, PAGE_SIZE, NULL, GFP_KERNEL), 0);
+	kasan_release_vmalloc(space, space + PAGE_SIZE);
+	look_from_other_cpu(test, space, KASAN_VMALLOC_INVALID, reclaim_all, NULL);
+}
+
+/* ------------------------------- Large areas ------------------------------ */
+
+static void need_share(struct kunit *test)
+{
+	if (kasan_vmalloc_share == ULONG_MAX)
+		kunit_skip(test, "Test requires the generic mode, and kasan_vmalloc.share");
+}
+
+/* Memory that a page of shadow describes. */
+#define PER	KASAN_MEMORY_PER_SHADOW_PAGE
+
+/* So large that it shares, with a few pages of shadow between its ends. */
+static size_t large_size(void)
+{
+	return max(PAGE_ALIGN(kasan_vmalloc_share), 4 * PER);
+}
+
+/* Pages of shadow that can be written to, that are shared, and those missing. */
+struct slots {
+	int own, shared, absent;
+};
+
+static struct slots count_slots(unsigned long start, unsigned long end)
+{
+	struct slots nr = {};
+	unsigned long addr;
+
+	for (addr = round_down(start, PER); addr < end; addr += PER) {
+		if (kasan_shadow_is_own((unsigned long)shadow_of((void *)addr)))
+			nr.own++;
+		else if (shadow_byte((void *)addr) == NO_SHADOW)
+			nr.absent++;
+		else
+			nr.shared++;
+	}
+	return nr;
+}
+
+/* How many pages of shadow lie between the ends of an area. */
+static int nr_between(unsigned long addr, size_t size)
+{
+	return (round_down(addr + size, PER) - round_up(addr, PER)) / PER;
+}
+
+static int nr_flushes;
+
+static void count_flush(unsigned long start, unsigned long end)
+{
+	nr_flushes++;
+	flush_tlb_kernel_range(start, end);
+}
+
+#define EXPECT_FLUSHES(test, nr, expr) do {					\
+	struct kunit *__test = (test);						\
+										\
+	nr_flushes = 0;								\
+	kunit_activate_static_stub(__test, kasan_shadow_flush, count_flush);	\
+	expr;									\
+	kunit_deactivate_static_stub(__test, kasan_shadow_flush);		\
+	KUNIT_EXPECT_EQ(__test, nr_flushes, nr);				\
+} while (0)
+
+/* An access to memory that is not there, and whose shadow may not be either. */
+#define check_freed(p) do {							\
+	const u8 *__p = (p);							\
+										\
+	if (shadow_byte(__p) == NO_SHADOW)					\
+		kasan_report_no_shadow((unsigned long)shadow_of(__p), _THIS_IP_);	\
+	else									\
+		check_byte(__p);						\
+} while (0)
+
+/* To be found in stacks. */
+static noinline void free_area(struct vm_struct *vm, void *p)
+{
+	if (vm)
+		free_vm_area(vm);
+	else
+		vfree(p);
+	barrier();
+}
+
+/*
+ * All about one area that shares, or does not: its shadow while it lives, an
+ * access after the free, and what of its shadow is left.
+ */
+static void expect_area(struct kunit *test, unsigned long addr, size_t size,
+			unsigned long kind, bool shares)
+{
+	unsigned long end = addr + PAGE_ALIGN(size) + PAGE_SIZE;
+	int between = shares ? nr_between(addr, size) : 0;
+	struct vm_struct *vm = NULL;
+	struct slots nr;
+	size_t off;
+	u8 *p;
+
+	if (kind == VM_ALLOC) {
+		p = vmalloc_at(addr, size);
+	} else {
+		vm = __get_vm_area_caller(size, kind, addr, end,
+					  __builtin_return_address(0));
+		p = vm ? vm->addr : NULL;
+	}
+	KUNIT_ASSERT_PTR_EQ(test, p, (u8 *)addr);
+	OPTIMIZER_HIDE_VAR(p);
+	nr = count_slots(addr, end);
+	KUNIT_EXPECT_EQ(test, nr.shared, between);
+	KUNIT_EXPECT_EQ(test, nr.absent, 0);
+
+	/* each page, and to the byte where it ends */
+	for (off = 0; off < size; off += PAGE_SIZE)
+		check_byte(p + off);
+	check_byte(p + size - 1);
+	off = round_down(size - 1, PER);
+	expect_shadow(test, p + off, size - off, PAGE_ALIGN(size) + PAGE_SIZE - off);
+	EXPECT_REPORT(test, OOB, check_byte(p + first_bad(size)));
+	EXPECT_REPORT(test, OOB, check_byte(p + PAGE_ALIGN(size)));
+
+	EXPECT_FLUSHES(test, between ? 1 : 0, free_area(vm, p));
+	nr = count_slots(addr, end);
+	KUNIT_EXPECT_EQ(test, nr.shared, 0);
+	KUNIT_EXPECT_EQ(test, nr.absent, between);
+	EXPECT_REPORT(test, UAF, check_freed(p));
+	EXPECT_REPORT(test, UAF, check_freed(p + size / 2));
+	EXPECT_REPORT(test, UAF, check_freed(p + size - 1));
+
+	EXPECT_FLUSHES(test, 0, vm_unmap_aliases());
+	off = round_down(size / 2, KASAN_GRANULE_SIZE);
+	EXPECT_REPORT(test, UAF, check_freed(p + off));
+	expect_object(test, off, "inside", "freed", size, NULL, "free_area");
+}
+
+/* Each kind of area, below, at and above the threshold, wherever it begins. */
+static void shared_kinds(struct kunit *test)
+{
+	static const unsigned long kinds[] = { VM_ALLOC, VM_MAP, VM_IOREMAP };
+	size_t large = large_size();
+	const size_t sizes[] = { large - PAGE_SIZE, large - 1, large, large + 1,
+				 large + 100, large + 7 * PAGE_SIZE };
+	unsigned long space;
+	int i, j, page;
+
+	need_share(test);
+	space = fresh_space();
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		for (j = 0; j < ARRAY_SIZE(sizes); j++) {
+			/* ioremap() aligns to the size */
+			for (page = 0; page < (kinds[i] == VM_IOREMAP ? 1 : KASAN_GRANULE_SIZE);
+			     page++)
+				expect_area(test, space + page * PAGE_SIZE, sizes[j], kinds[i],
+					    sizes[j] >= kasan_vmalloc_share);
+		}
+	}
+	settle();
+	KUNIT_EXPECT_EQ(test, pages_mapped(space, 2 * large), 0);
+	expect_counts(test);
+}
+
+/* What is written to by others, or set piece by piece, has pages of its own. */
+static void shared_never(struct kunit *test)
+{
+	static const unsigned long flags[] = { VM_KASAN_OWN, VM_FLUSH_RESET_PERMS };
+	size_t size = large_size() + PER;
+	unsigned int i, count = size / PAGE_SIZE;
+	struct page **pages;
+	unsigned long space;
+	struct slots nr;
+	u8 *p;
+
+	need_share(test);
+	space = fresh_space();
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		p = vmalloc_flags_at(space, size, flags[i]);
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		nr = count_slots(space, space + size + PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, nr.shared + nr.absent, 0);
+		vfree(p);
+		vm_unmap_aliases();
+	}
+
+	pages = kunit_kcalloc(test, count, sizeof(*pages), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	for (i = 0; i < count; i++)
+		pages[i] = ZERO_PAGE(0);
+	p = vm_map_ram(pages, count, NUMA_NO_NODE);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	nr = count_slots((unsigned long)p, (unsigned long)p + size);
+	KUNIT_EXPECT_EQ(test, nr.shared + nr.absent, 0);
+	vm_unmap_ram(p, count);
+	EXPECT_REPORT(test, UAF, check_byte(p + size / 2));
+	settle();
+}
+
+/* Idle pages in between are given back when an area is made, for one flush. */
+static void shared_idle(struct kunit *test)
+{
+	size_t size = large_size();
+	unsigned long space, addr;
+	struct slots nr;
+	u8 *p;
+
+	need_share(test);
+	space = fresh_space();
+	settle();
+	for (addr = space; addr < space + size; addr += PER)
+		vfree(vmalloc_own_at(addr, 100));
+	vm_unmap_aliases();
+	nr = count_slots(space, space + size);
+	KUNIT_EXPECT_EQ(test, nr.own, nr_between(space, size));
+
+	EXPECT_FLUSHES(test, 1, p = vmalloc_at(space, size));
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	nr = count_slots(space, space + size);
+	KUNIT_EXPECT_EQ(test, nr.shared, nr_between(space, size));
+	expect_counts(test);
+	vfree(p);
+	settle();
+	KUNIT_EXPECT_EQ(test, pages_mapped(space, 2 * size), 0);
+}
+
+/* Nobody can write to a shared page. */
+static void shared_read_only(struct kunit *test)
+{
+	size_t size = 2 * large_size();
+	u8 byte = 1, *p, *shadow;
+
+	need_share(test);
+	p = vmalloc(size);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	shadow = shadow_of(p + size / 2);
+	KUNIT_EXPECT_NE(test, copy_to_kernel_nofault(shadow, &byte, 1), 0);
+	KUNIT_ASSERT_PTR_EQ(test, (u8 *)vrealloc(p, 100, GFP_KERNEL), p);
+	KUNIT_EXPECT_EQ(test, shadow_byte(p + size / 2), KASAN_VMALLOC_INVALID);
+	KUNIT_EXPECT_NE(test, copy_to_kernel_nofault(shadow, &byte, 1), 0);
+	KUNIT_EXPECT_NULL(test, kasan_shadow_check_shared());
+	vfree(p);
+}
+
+/* Can a page of zeroes be replaced while the memory is in use? */
+static bool can_replace(void)
+{
+	return IS_ENABLED(CONFIG_X86) || IS_ENABLED(CONFIG_ARM64) ||
+	       IS_ENABLED(CONFIG_RISCV);
+}
+
+/* Smaller and larger across pages of shadow and the threshold. */
+static void shared_vrealloc(struct kunit *test)
+{
+	size_t area = large_size() + 3 * PER, bad;
+	const size_t sizes[] = { area - 1, area - PER, area - PER - 13, 2 * PER + 5, PER + 1,
+				 area - PAGE_SIZE, 2 * PER, 2 * PER + 8, 3 * PER - 1, 1,
+				 100, area };
+	unsigned long space;
+	u8 *p, *q;
+	int i;
+
+	need_share(test);
+	space = fresh_space() + 3 * PAGE_SIZE;
+	p = vmalloc_at(space, area);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		q = vrealloc(p, sizes[i], GFP_KERNEL);
+		KUNIT_ASSERT_PTR_EQ(test, q, p);
+		OPTIMIZER_HIDE_VAR(q);
+		write_byte(q);
+		write_byte(q + sizes[i] / 2);
+		write_byte(q + sizes[i] - 1);
+		bad = first_bad(sizes[i]);
+		if (!can_replace())
+			bad = min(round_up(space + sizes[i], PER) - space, area);
+		EXPECT_REPORT(test, OOB, check_byte(q + bad));
+		EXPECT_REPORT(test, OOB, check_byte(q + area));
+		if (can_replace())
+			expect_shadow(test, q, sizes[i], area + PAGE_SIZE);
+	}
+	vfree(p);
+	EXPECT_REPORT(test, UAF, check_freed(p + 2 * PER));
+	KUNIT_EXPECT_EQ(test, count_slots(space, space + area).shared, 0);
+	settle();
+	KUNIT_EXPECT_EQ(test, pages_mapped(space, area), 0);
+	KUNIT_EXPECT_NULL(test, kasan_shadow_check_shared());
+	expect_counts(test);
+}
+
+/* Without memory for a page of its own all of that page stays accessible. */
+static void shared_vrealloc_fails(struct kunit *test)
+{
+	size_t area = large_size() + 3 * PER;
+	unsigned long space;
+	u8 *p;
+
+	need_share(test);
+	space = fresh_space();
+	settle();
+	p = vmalloc_at(space, area);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	OPTIMIZER_HIDE_VAR(p);
+
+	let_fail_after(test, 0);
+	KUNIT_EXPECT_PTR_EQ(test, (u8 *)vrealloc(p, PER + 100, GFP_KERNEL), p);
+	check_byte(p + 2 * PER - 1);
+	EXPECT_REPORT(test, OOB, check_byte(p + 2 * PER));
+	KUNIT_EXPECT_PTR_EQ(test, (u8 *)vrealloc(p, 2 * PER + 100, GFP_KERNEL), p);
+	check_byte(p + 2 * PER + 99);
+	EXPECT_REPORT(test, OOB, check_byte(p + 3 * PER));
+	let_succeed(test);
+
+	/* with memory it is to the byte again */
+	KUNIT_EXPECT_PTR_EQ(test, (u8 *)vrealloc(p, PER, GFP_KERNEL), p);
+	KUNIT_EXPECT_PTR_EQ(test, (u8 *)vrealloc(p, PER + 100, GFP_KERNEL), p);
+	check_byte(p + PER + 99);
+	EXPECT_REPORT(test, OOB, check_byte(p + first_bad(PER + 100)));
+	vfree(p);
+	settle();
+	KUNIT_EXPECT_EQ(test, pages_mapped(space, area), 0);
+}
+
+static int read_on(void *arg)
+{
+	u8 *p = arg;
+
+	while (!kthread_should_stop()) {
+		read_byte(p);
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Who uses the memory while a page is replaced never finds the slot empty. */
+static void shared_replace(struct kunit *test)
+{
+	size_t size = large_size() + PER;
+	struct task_struct *task;
+	unsigned long space;
+	int i;
+	u8 *p;
+
+	need_share(test);
+	space = fresh_space();
+	for (i = 0; i < 100; i++) {
+		p = vmalloc_at(space, size);
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		/* what the page that is replaced describes */
+		task = kthread_run(read_on, p + PER, "kasan_read");
+		KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+		if (i % 2)
+			schedule_timeout_uninterruptible(1);
+		vrealloc(p, PER + 100, GFP_KERNEL);
+		vrealloc(p, size, GFP_KERNEL);
+		kthread_stop(task);
+		vfree(p);
+		vm_unmap_aliases();
+	}
+	settle();
+	KUNIT_EXPECT_EQ(test, pages_mapped(space, size), 0);
+}
+
+/* No CPU can read freed memory unnoticed by what is in its TLB. */
+static void shared_uaf(struct kunit *test)
+{
+	size_t size = large_size();
+	unsigned long space;
+	void *p;
+
+	need_share(test);
+	space = fresh_space();
+	p = vmalloc_at(space, size);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	look_from_other_cpu(test, space + size / 2, 0, vfree, p);
+}
+
+/* Each allocation of a populate fails once: it holds nothing afterwards. */
+static void shared_fails(struct kunit *test)
+{
+	size_t size = large_size() + 2 * PER;
+	unsigned long start, failed;
+	void *p = NULL;
+	int n;
+
+	need_share(test);
+	fresh_space();
+	/* begins in one table, ends in the next */
+	start = fresh_space() - 2 * PER + PAGE_SIZE;
+	for (n = 0; n < 20; n++) {
+		settle();
+		KUNIT_EXPECT_EQ(test, pages_mapped(start, size), 0);
+		failed = event(KASAN_SHADOW_FAILED);
+		let_fail_after(test, n);
+		p = vmalloc_at(start, size);
+		let_succeed(test);
+		if (p)
+			break;
+		KUNIT_EXPECT_EQ(test, event(KASAN_SHADOW_FAILED), failed + 1);
+	}
+	/* the pages at both ends, and tables, which stay once they are there */
+	KUNIT_EXPECT_GE(test, n, 2);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	vfree(p);
+	settle();
+	KUNIT_EXPECT_EQ(test, pages_mapped(start, size), 0);
+	expect_counts(test);
+}
+
+static struct vm_struct pending_vm;
+
+/* In the place of reclaim's flush: a large area comes in between. */
+static void share_in_flush(unsigned long start, unsigned long end)
+{
+	unsigned long space = flush_watch.space, size = pending_vm.requested_size;
+
+	if (!flush_watch.flushes++) {
+		flush_watch.ret = kasan_populate_vmalloc(space, size + PAGE_SIZE,
+							 &pending_vm, GFP_KERNEL);
+	} else {
+		u8 *middle = (u8 *)space + size / 2;
+
+		flush_watch.in_time += start <= (unsigned long)shadow_of(middle) &&
+				       shadow_byte(middle) == NO_SHADOW;
+	}
+	flush_tlb_kernel_range(start, end);
+}
+
+/* No shared page is mapped over a pending flush either. */
+static void shared_pending(struct kunit *test)
+{
+	size_t size = large_size();
+	unsigned long space;
+
+	need_share(test);
+	space = fresh_space();
+	settle();
+	vfree(vmalloc_own_at(space, size));
+	vm_unmap_aliases();
+
+	memset(&flush_watch, 0, sizeof(flush_watch));
+	flush_watch.space = space;
+	memset(&pending_vm, 0, sizeof(pending_vm));
+	pending_vm.addr = (void *)space;
+	pending_vm.requested_size = size;
+	kunit_activate_static_stub(test, kasan_shadow_flush, share_in_flush);
+	kasan_shadow_reclaim(ULONG_MAX);
+	kunit_deactivate_static_stub(test, kasan_shadow_flush);
+
+	KUNIT_EXPECT_EQ(test, flush_watch.ret, 0);
+	/* reclaim's, the slot of the guard page, what lies between the ends */
+	KUNIT_EXPECT_EQ(test, flush_watch.flushes, 3);
+	KUNIT_EXPECT_GE(test, flush_watch.in_time, 1);
+	kasan_release_vmalloc(space, space + size + PAGE_SIZE);
+	settle();
+	KUNIT_EXPECT_EQ(test, pages_mapped(space, 2 * size), 0);
+}
+
+/* Of a sparse area what is mapped is accessible, and takes shadow. */
+static void sparse(struct kunit *test)
+{
+	bool shares = kasan_vmalloc_share != ULONG_MAX;
+	size_t size = shares ? min_t(u64, SZ_4G, VMALLOC_TOTAL / 8) : SZ_1M;
+	size_t some = 20 * PER + 3 * PAGE_SIZE;
+	struct page *page = alloc_page(GFP_KERNEL), **pages;
+	unsigned int i, nr = some / PAGE_SIZE;
+	unsigned long before, start;
+	struct vm_struct *vm;
+	struct slots slots;
+	u8 *p;
+
+	if (!KASAN_VM_SPARSE)
+		kunit_skip(test, "Test requires the generic mode");
+	pages = kunit_kcalloc(test, nr, sizeof(*pages), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	for (i = 0; i < nr; i++)
+		pages[i] = page;
+	before = settle().live;
+	vm = get_vm_area(size, VM_SPARSE);
+	KUNIT_ASSERT_NOT_NULL(test, vm);
+	p = vm->addr;
+	OPTIMIZER_HIDE_VAR(p);
+	if (shares)
+		KUNIT_EXPECT_LE(test, read_stats().live, before + 8);
+
+	/* one page, in the midst of a page of shadow */
+	start = round_up((unsigned long)p, PER) + PER + 3 * PAGE_SIZE;
+	p = (u8 *)start;
+	EXPECT_REPORT(test, OOB, check_freed(p));
+	KUNIT_ASSERT_EQ(test, vm_area_map_pages(vm, start, start + PAGE_SIZE, pages), 0);
+	write_byte(p);
+	write_byte(p + PAGE_SIZE - 1);
+	EXPECT_REPORT(test, OOB, check_freed(p - 1));
+	EXPECT_REPORT(test, OOB, check_freed(p + PAGE_SIZE));
+	vm_area_unmap_pages(vm, start, start + PAGE_SIZE);
+	EXPECT_REPORT(test, OOB, check_freed(p));
+
+	/* many */
+	KUNIT_ASSERT_EQ(test, vm_area_map_pages(vm, start, start + some, pages), 0);
+	for (i = 0; i < nr; i++)
+		write_byte(p + i * PAGE_SIZE);
+	EXPECT_REPORT(test, OOB, check_freed(p - 1));
+	EXPECT_REPORT(test, OOB, check_freed(p + some));
+	if (shares) {
+		slots = count_slots(start, start + some);
+		KUNIT_EXPECT_EQ(test, slots.shared, nr_between(start, some));
+		KUNIT_EXPECT_EQ(test, slots.absent, 0);
+	}
+
+	/* not from the midst of them any more */
+	vm_area_unmap_pages(vm, start + 3 * PER, start + 6 * PER);
+	if (can_replace() || !shares) {
+		EXPECT_REPORT(test, OOB, check_freed(p + 3 * PER));
+		EXPECT_REPORT(test, OOB, check_freed(p + 6 * PER - 1));
+	}
+	EXPECT_REPORT(test, OOB, check_freed(p + 5 * PER));
+	write_byte(p + 3 * PER - 1);
+	write_byte(p + 6 * PER);
+	write_byte(p + some - 1);
+
+	free_vm_area(vm);
+	EXPECT_REPORT(test, UAF, check_freed(p));
+	EXPECT_REPORT(test, UAF, check_freed(p + some - 1));
+	settle();
+	if (shares)
+		KUNIT_EXPECT_EQ(test, pages_mapped(start, some), 0);
+	__free_page(page);
 }
 
 /* ------------------------------- Concurrency ------------------------------ */
@@ -1828,7 +2388,7 @@ static void map_page(struct kunit *test)
 			fate.taken[i] = NULL;
 	memset(page_address(fate.page), KASAN_VMALLOC_INVALID, PAGE_SIZE);
 	kunit_activate_static_stub(test, kasan_shadow_alloc_page, page_of_fate);
-	kasan_populate_vmalloc(fate.other, PAGE_SIZE, GFP_KERNEL);
+	kasan_populate_vmalloc(fate.other, PAGE_SIZE, NULL, GFP_KERNEL);
 }
 
 /* In the place of a step: what another CPU could do in between. */
@@ -1854,7 +2414,7 @@ static void meet_fate(enum kasan_shadow_step step)
 		if (fate.fate == MAPPED_LIVE)
 			kasan_release_vmalloc(fate.other, end);
 		if (fate.fate == MAPPED_IDLE)
-			kasan_populate_vmalloc(fate.other, PAGE_SIZE, GFP_KERNEL);
+			kasan_populate_vmalloc(fate.other, PAGE_SIZE, NULL, GFP_KERNEL);
 		if (fate.fate == MAPPED_LATER) {
 			map_page(test);
 			kasan_release_vmalloc(fate.other, end);
@@ -1884,7 +2444,7 @@ static void page_gone(struct kunit *test)
 	for (i = 0; i < 2; i++) {
 		unsigned long space = i ? fate.other : fate.space;
 
-		KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, PAGE_SIZE,
+		KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, PAGE_SIZE, NULL,
 							     GFP_KERNEL), 0);
 		kasan_release_vmalloc(space, space + PAGE_SIZE);
 	}
@@ -1895,13 +2455,13 @@ static void page_gone(struct kunit *test)
 		before = settle();
 		for (round = 0; round < rounds; round++) {
 			/* idle */
-			kasan_populate_vmalloc(fate.space, PAGE_SIZE, GFP_KERNEL);
+			kasan_populate_vmalloc(fate.space, PAGE_SIZE, NULL, GFP_KERNEL);
 			kasan_release_vmalloc(fate.space, fate.space + PAGE_SIZE);
 
 			fate.page = NULL;
 			memset(fate.taken, 0, sizeof(fate.taken));
 			fate.armed = true;
-			KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(fate.space, PAGE_SIZE,
+			KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(fate.space, PAGE_SIZE, NULL,
 								     GFP_KERNEL), 0);
 			fate.armed = false;
 			if (fate.fate == MAPPED_IDLE && areas_at(fate.other) == 1)
@@ -2104,6 +2664,17 @@ static struct kunit_case kasan_vmalloc_test_cases[] = {
 	KUNIT_CASE(flush_before_free),
 	KUNIT_CASE(populate_flushes),
 	KUNIT_CASE(flush_all_cpus),
+	KUNIT_CASE_SLOW(shared_kinds),
+	KUNIT_CASE(shared_never),
+	KUNIT_CASE(shared_idle),
+	KUNIT_CASE(shared_read_only),
+	KUNIT_CASE(shared_vrealloc),
+	KUNIT_CASE(shared_vrealloc_fails),
+	KUNIT_CASE_SLOW(shared_replace),
+	KUNIT_CASE(shared_uaf),
+	KUNIT_CASE(shared_fails),
+	KUNIT_CASE(shared_pending),
+	KUNIT_CASE(sparse),
 	KUNIT_CASE_SLOW(churn_and_reclaim),
 	KUNIT_CASE_SLOW(page_gone),
 	KUNIT_CASE_SLOW(provoked),
