@@ -2,7 +2,7 @@
 #
 # The front door. Each verb is a script or two; `make help` lists them.
 
-export BASE KSRC ARCH O J ACCEL SMP MEM TIMEOUT V DURATION SEED SCENARIOS
+export BASE KSRC ARCH O J ACCEL SMP MEM PARAMS TIMEOUT V DURATION SEED SCENARIOS
 
 .PHONY: help run check check-all bench stress series apply lint model matrix bisect-check shell kernel tree paths refresh setup clean
 .NOTPARALLEL:
@@ -35,6 +35,7 @@ help:
 #|   ARCH=x86_64   or arm64 (make check: both), riscv, s390, powerpc, arm, um (make check, make kernel)
 #|   O=out (where everything is built)   J=(all CPUs)   V= (1: show the output of each step)
 #|   ACCEL=tcg     or kvm    SMP=2    MEM=2G    TIMEOUT=300 (seconds until a guest is taken to hang)
+#|   PARAMS=       more for the kernel's command line, such as kasan_vmalloc.share=1
 #|   make stress:  DURATION=5 (minutes)   SEED=(random, and printed)   SCENARIOS=(all, apart and then together)   SMP=4
 #|
 #| Exit codes of the scripts, which make shows as "Error N"
