@@ -215,6 +215,12 @@ static const struct workload {
 	{ "vm_map_ram/4", ram, 4, 5000 },
 	{ "percpu/1024", percpu, 1024, NR_HELD },
 	{ "thread", thread, 0, 1000 },
+	{ "churn/32", churn, 32, 1000 },
+	{ "churn/128", churn, 128, 400 },
+	{ "churn/1024", churn, 1024, 80 },
+	{ "hold/32", hold, 32, NR_HELD },
+	{ "hold/128", hold, 128, 800 },
+	{ "hold/1024", hold, 1024, 100 },
 };
 
 static int run(const struct workload *w)

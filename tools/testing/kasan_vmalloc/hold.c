@@ -6,6 +6,7 @@
  *   echo 20000 1 > add    20,000 areas of one page more
  *   echo 16 4095 > map    16 areas more with one and the same page at each of
  *                         4,095 places: address space that takes no memory
+ *   echo 1 1048575 > sparse   a sparse area with nothing mapped
  *   echo 500 1 > free     the 500 oldest areas of one page are freed
  *   echo > free           all are
  *   echo > purge          what has been freed is purged
@@ -30,23 +31,33 @@ struct area {
 	void *addr;
 	unsigned int pages;
 	bool mapped;
+	struct vm_struct *vm;	/* of a sparse one */
 };
 
 static LIST_HEAD(areas);
 
+/* What is not exported, from /proc/kallsyms. */
+static ulong get_vm_area_at;
+module_param(get_vm_area_at, ulong, 0400);
+
 /* @places is what to map, or NULL for memory of the area's own. */
-static int area_add(unsigned int pages, struct page **places)
+static int area_add(unsigned int pages, struct page **places, bool sparse)
 {
-	struct area *area = kmalloc(sizeof(*area), GFP_KERNEL);
+	struct vm_struct *(*get)(unsigned long size, unsigned long flags) = (void *)get_vm_area_at;
+	struct area *area = kzalloc(sizeof(*area), GFP_KERNEL);
 
 	if (!area)
 		return -ENOMEM;
 	area->pages = pages;
 	area->mapped = places;
-	if (places)
+	if (sparse) {
+		area->vm = get((size_t)pages << PAGE_SHIFT, VM_SPARSE);
+		area->addr = area->vm ? area->vm->addr : NULL;
+	} else if (places) {
 		area->addr = vmap(places, pages, VM_MAP, PAGE_KERNEL);
-	else
+	} else {
 		area->addr = vmalloc((size_t)pages << PAGE_SHIFT);
+	}
 	if (!area->addr) {
 		kfree(area);
 		return -ENOMEM;
@@ -58,7 +69,9 @@ static int area_add(unsigned int pages, struct page **places)
 static void area_free(struct area *area)
 {
 	list_del(&area->list);
-	if (area->mapped)
+	if (area->vm)
+		free_vm_area(area->vm);
+	else if (area->mapped)
 		vunmap(area->addr);
 	else
 		vfree(area->addr);
@@ -70,7 +83,7 @@ static int areas_add(unsigned int nr, unsigned int pages, struct page **places)
 	int ret = 0;
 
 	while (nr-- && !ret) {
-		ret = area_add(pages, places);
+		ret = area_add(pages, places, false);
 		cond_resched();
 	}
 	return ret;
@@ -100,6 +113,18 @@ static int map(const char *val, const struct kernel_param *kp)
 		places[i] = ZERO_PAGE(0);
 	ret = areas_add(nr, pages, places);
 	kvfree(places);
+	return ret;
+}
+
+static int sparse(const char *val, const struct kernel_param *kp)
+{
+	unsigned int nr, pages;
+	int ret = 0;
+
+	if (!get_vm_area_at || sscanf(val, "%u %u", &nr, &pages) != 2 || !pages)
+		return -EINVAL;
+	while (nr-- && !ret)
+		ret = area_add(pages, NULL, true);
 	return ret;
 }
 
@@ -158,12 +183,14 @@ static int need(char *buffer, const struct kernel_param *kp)
 
 static const struct kernel_param_ops add_ops = { .set = add };
 static const struct kernel_param_ops map_ops = { .set = map };
+static const struct kernel_param_ops sparse_ops = { .set = sparse };
 static const struct kernel_param_ops free_ops = { .set = free_areas };
 static const struct kernel_param_ops purge_ops = { .set = purge };
 static const struct kernel_param_ops need_ops = { .get = need };
 
 module_param_cb(add, &add_ops, NULL, 0200);
 module_param_cb(map, &map_ops, NULL, 0200);
+module_param_cb(sparse, &sparse_ops, NULL, 0200);
 module_param_cb(free, &free_ops, NULL, 0200);
 module_param_cb(purge, &purge_ops, NULL, 0200);
 module_param_cb(need, &need_ops, NULL, 0400);
