@@ -335,6 +335,32 @@ static int run_unused_space(void)
 	return run_and_bury(unused_space, NULL);
 }
 
+static u8 *freed_late;
+
+static noinline int large_uaf(void *unused)
+{
+	u8 *p = freed_late;
+
+	OPTIMIZER_HIDE_VAR(p);
+	legal();
+	bad();
+	read_byte(p);
+	return 0;
+}
+
+/* The shadow in the midst of it is shared while it lives, and gone at once. */
+static int run_large_uaf(void)
+{
+	u8 *p = vmalloc(SZ_4M);
+
+	if (!p)
+		return -ENOMEM;
+	freed_late = p + SZ_2M;
+	write_byte(freed_late);
+	vfree(p);
+	return run_and_bury(large_uaf, NULL);
+}
+
 static u8 *freed_early;
 
 static noinline int returned_space(void *unused)
@@ -407,6 +433,8 @@ static const struct {
 	  "vmalloc(100), vfree, vfree" },
 	{ "wrong_vfree", wrong_vfree, "invalid-free then warning",
 	  "vmalloc(100), vfree of byte 8" },
+	{ "large_uaf", run_large_uaf, UAF " then oops",
+	  "vmalloc(4M), vfree, read byte 2M" },
 	{ "unused_space", run_unused_space, "vmalloc-wild-access then oops",
 	  "read a byte of vmalloc space that nobody used" },
 #endif

@@ -58,19 +58,25 @@ static ulong find_vmap_area_at;
 module_param(find_vmap_area_at, ulong, 0400);
 static ulong reclaim_at;
 module_param(reclaim_at, ulong, 0400);
+static ulong get_vm_area_at;
+module_param(get_vm_area_at, ulong, 0400);
+static ulong map_pages_at;
+module_param(map_pages_at, ulong, 0400);
+static ulong unmap_pages_at;
+module_param(unmap_pages_at, ulong, 0400);
 
 /* ----------------------------- What is counted --------------------------- */
 
 enum op {
 	OP_VMALLOC, OP_VZALLOC, OP_BIG, OP_NOFS, OP_NOIO, OP_VREALLOC, OP_VMAP,
-	OP_RAM, OP_PERCPU, OP_THREAD, OP_HUGE, OP_HUGE_MAP, OP_FREE, OP_CHECK,
+	OP_RAM, OP_PERCPU, OP_THREAD, OP_HUGE, OP_HUGE_MAP, OP_SPARSE, OP_FREE, OP_CHECK,
 	OP_PURGE, OP_RECLAIM, OP_BAD,
 	NR_OPS
 };
 
 static const char * const op_names[] = {
 	"vmalloc", "vzalloc", "big", "nofs", "noio", "vrealloc", "vmap",
-	"vm_map_ram", "percpu", "thread", "huge", "huge_map", "free", "check",
+	"vm_map_ram", "percpu", "thread", "huge", "huge_map", "sparse", "free", "check",
 	"purge", "reclaim", "bad",
 };
 
@@ -138,8 +144,8 @@ static const struct phase phases[] = {
 	{ "mixed", {
 		[OP_VMALLOC] = 20, [OP_VZALLOC] = 5, [OP_BIG] = 1, [OP_NOFS] = 3,
 		[OP_NOIO] = 3, [OP_VREALLOC] = 10, [OP_VMAP] = 10, [OP_RAM] = 15,
-		[OP_PERCPU] = 5, [OP_THREAD] = 3, [OP_FREE] = 20, [OP_CHECK] = 20,
-		[OP_PURGE] = 1, [OP_RECLAIM] = 2, [OP_BAD] = 3,
+		[OP_PERCPU] = 5, [OP_THREAD] = 3, [OP_SPARSE] = 3, [OP_FREE] = 20,
+		[OP_CHECK] = 20, [OP_PURGE] = 1, [OP_RECLAIM] = 2, [OP_BAD] = 3,
 	}, SZ_64K + SZ_8K },
 	{ "nofs", {
 		[OP_VMALLOC] = 5, [OP_NOFS] = 30, [OP_NOIO] = 30, [OP_FREE] = 30,
@@ -148,8 +154,8 @@ static const struct phase phases[] = {
 	{ "faults", {
 		[OP_VMALLOC] = 20, [OP_VZALLOC] = 5, [OP_BIG] = 1, [OP_NOFS] = 3,
 		[OP_NOIO] = 3, [OP_VREALLOC] = 5, [OP_VMAP] = 10, [OP_RAM] = 20,
-		[OP_PERCPU] = 10, [OP_THREAD] = 3, [OP_FREE] = 10, [OP_CHECK] = 5,
-		[OP_PURGE] = 2, [OP_RECLAIM] = 4, [OP_BAD] = 1,
+		[OP_PERCPU] = 10, [OP_THREAD] = 3, [OP_SPARSE] = 3, [OP_FREE] = 10,
+		[OP_CHECK] = 5, [OP_PURGE] = 2, [OP_RECLAIM] = 4, [OP_BAD] = 1,
 	}, SZ_64K + SZ_8K, true },
 	{ "huge", {
 		[OP_VMALLOC] = 4, [OP_HUGE] = 1, [OP_HUGE_MAP] = 2, [OP_FREE] = 2,
@@ -158,7 +164,7 @@ static const struct phase phases[] = {
 	{ "all", {
 		[OP_VMALLOC] = 80, [OP_VZALLOC] = 20, [OP_BIG] = 2, [OP_NOFS] = 12,
 		[OP_NOIO] = 12, [OP_VREALLOC] = 20, [OP_VMAP] = 40, [OP_RAM] = 60,
-		[OP_PERCPU] = 30, [OP_THREAD] = 12, [OP_HUGE_MAP] = 1,
+		[OP_PERCPU] = 30, [OP_THREAD] = 12, [OP_HUGE_MAP] = 1, [OP_SPARSE] = 12,
 		[OP_FREE] = 80, [OP_CHECK] = 40, [OP_PURGE] = 6, [OP_RECLAIM] = 8,
 		[OP_BAD] = 8,
 	}, SZ_64K + SZ_8K, true },
@@ -235,6 +241,21 @@ static __no_sanitize_address const u8 *shadow_differs(const u8 *from, const u8 *
 	return s < end ? kasan_shadow_to_mem(s) : to;
 }
 
+/* Memory that a page of shadow describes. */
+#define PER		(PAGE_SIZE << 3)
+
+/*
+ * A large area that vrealloc() cut, where no memory was to be had for the page of
+ * shadow with the new end in it: all of that page says accessible.
+ */
+static bool left_accessible(const struct area *a)
+{
+	const u8 *end = (u8 *)round_up((unsigned long)a->addr + a->size, PER);
+
+	return a->shrunk && !shadow_byte(a->addr + a->size) && !shadow_byte(end - 8) &&
+	       end > a->addr + a->size;
+}
+
 /* What lies in [@mem, @mem + @size) may be touched, and nothing up to @end. */
 static void check_range(const struct area *a, const u8 *mem, const u8 *end, const char *when)
 {
@@ -244,7 +265,9 @@ static void check_range(const struct area *a, const u8 *mem, const u8 *end, cons
 	if (at != last)
 		goto bad;
 	at = last;
-	if (a->size % 8) {
+	if (left_accessible(a)) {
+		at = (u8 *)round_up((unsigned long)mem + a->size, PER);
+	} else if (a->size % 8) {
 		if (shadow_byte(at) != a->size % 8)
 			goto bad;
 		at += 8;
@@ -445,7 +468,7 @@ static int op_bad(struct worker *w)
 	case PROVOKE_OOB:
 		for (i = 0; i < NR_AREAS; i++) {
 			if (is_vmalloced(&w->areas[i]) || w->areas[i].kind == OP_VMAP) {
-				if (!w->areas[i].addr)
+				if (!w->areas[i].addr || left_accessible(&w->areas[i]))
 					continue;
 				atomic_long_inc(&provoked[PROVOKE_OOB]);
 				/* what was shrunk may say freed */
@@ -692,6 +715,47 @@ out:
 	return ret;
 }
 
+/* Parts of a sparse area are mapped, in turn unmapped, in the end all of it is freed. */
+static int op_sparse(struct worker *w)
+{
+	struct vm_struct *(*get)(unsigned long size, unsigned long flags) = (void *)get_vm_area_at;
+	int (*map)(struct vm_struct *vm, unsigned long start, unsigned long end,
+		   struct page **pages) = (void *)map_pages_at;
+	void (*unmap)(struct vm_struct *vm, unsigned long start,
+		      unsigned long end) = (void *)unmap_pages_at;
+	struct vm_struct *vm = get(SZ_4M, VM_SPARSE);
+	unsigned int first, nr, i, cut, tries = 4;
+	int ret = 0, byte;
+	u8 *p;
+
+	if (!vm)
+		return -ENOMEM;
+	while (tries-- && !ret) {
+		nr = 2 + below(w, NR_PAGES - 1);
+		first = below(w, SZ_4M / PAGE_SIZE - nr);
+		p = vm->addr + first * PAGE_SIZE;
+		ret = map(vm, (unsigned long)p, (unsigned long)p + nr * PAGE_SIZE, pages);
+		if (ret)
+			break;
+		for (i = 0; i < nr; i++)
+			WRITE_ONCE(p[i * PAGE_SIZE + below(w, PAGE_SIZE)], 1);
+		/* without memory for it an unmap leaves what lies in a page of shadow as it was */
+		byte = shadow_byte_nofault(p + nr * PAGE_SIZE);
+		if (!byte && !w->phase->faults)
+			complain("sparse: %u pages at %lx: the page behind is accessible", nr,
+				 (unsigned long)p);
+
+		/* the end of them, then the rest */
+		cut = 1 + below(w, nr - 1);
+		unmap(vm, (unsigned long)p + cut * PAGE_SIZE, (unsigned long)p + nr * PAGE_SIZE);
+		for (i = 0; i < cut; i++)
+			WRITE_ONCE(p[i * PAGE_SIZE + below(w, PAGE_SIZE)], 1);
+		unmap(vm, (unsigned long)p, (unsigned long)p + cut * PAGE_SIZE);
+	}
+	free_vm_area(vm);
+	return ret;
+}
+
 static int op_reclaim(struct worker *w)
 {
 	unsigned long (*reclaim)(unsigned long nr) = (void *)reclaim_at;
@@ -766,6 +830,8 @@ static int run_op(struct worker *w, enum op op)
 	case OP_HUGE:
 	case OP_HUGE_MAP:
 		return op_huge(op == OP_HUGE_MAP);
+	case OP_SPARSE:
+		return op_sparse(w);
 	case OP_PURGE:
 		vm_unmap_aliases();
 		return 0;
@@ -958,7 +1024,7 @@ static int __init stress_init(void)
 {
 	int i, ret = -ENOMEM;
 
-	if (!find_vmap_area_at || !reclaim_at)
+	if (!find_vmap_area_at || !reclaim_at || !get_vm_area_at || !map_pages_at || !unmap_pages_at)
 		return -EINVAL;
 	for (i = 0; i < NR_PAGES; i++) {
 		pages[i] = alloc_page(GFP_KERNEL);
