@@ -1395,12 +1395,38 @@ static void let_succeed(struct kunit *test)
 	kunit_deactivate_static_stub(test, kasan_shadow_alloc_slot);
 }
 
+/*
+ * Let each allocation of the populate of an area with guard page fail once, by
+ * which nothing may be held. Return how many did until there is the area, *@p.
+ */
+static int fail_each(struct kunit *test, void *(*alloc)(unsigned long addr, unsigned long size),
+		     unsigned long start, unsigned long size, void **p)
+{
+	unsigned long failed;
+	int n;
+
+	for (n = 0; n < 100; n++) {
+		/* so that each page has to be allocated */
+		settle();
+		KUNIT_ASSERT_EQ(test, pages_mapped(start, size + PAGE_SIZE), 0);
+		failed = event(KASAN_SHADOW_FAILED);
+		let_fail_after(test, n);
+		*p = alloc(start, size);
+		let_succeed(test);
+		if (*p)
+			break;
+		KUNIT_EXPECT_EQ(test, event(KASAN_SHADOW_FAILED), failed + 1);
+	}
+	KUNIT_ASSERT_NOT_NULL(test, *p);
+	return n;
+}
+
 /* Each allocation of a populate fails once, and the vmalloc fails cleanly. */
 static void populate_fails(struct kunit *test)
 {
 	unsigned long size = 20 * KASAN_MEMORY_PER_SHADOW_PAGE;
-	unsigned long start, failed;
-	void *p = NULL;
+	unsigned long start;
+	void *p;
 	int n;
 
 	need_store(test);
@@ -1409,21 +1435,9 @@ static void populate_fails(struct kunit *test)
 	/* begins in one table, ends in the next */
 	start = fresh_space() - size / 2;
 
-	for (n = 0; n < 100; n++) {
-		/* so that each page has to be allocated */
-		settle();
-		KUNIT_ASSERT_EQ(test, pages_mapped(start, size), 0);
-		failed = event(KASAN_SHADOW_FAILED);
-		let_fail_after(test, n);
-		p = vmalloc_own_at(start, size - PAGE_SIZE);
-		let_succeed(test);
-		if (p)
-			break;
-		KUNIT_EXPECT_EQ(test, event(KASAN_SHADOW_FAILED), failed + 1);
-	}
+	n = fail_each(test, vmalloc_own_at, start, size - PAGE_SIZE, &p);
 	/* each page failed; so did the 2 tables, which are there since */
 	KUNIT_EXPECT_EQ(test, n, 20);
-	KUNIT_ASSERT_NOT_NULL(test, p);
 	expect_shadow(test, p, size - PAGE_SIZE, size);
 	vfree(p);
 	settle();
@@ -2082,28 +2096,17 @@ static void shared_uaf(struct kunit *test)
 static void shared_fails(struct kunit *test)
 {
 	size_t size = large_size() + 2 * PER;
-	unsigned long start, failed;
-	void *p = NULL;
+	unsigned long start;
+	void *p;
 	int n;
 
 	need_share(test);
 	fresh_space();
 	/* begins in one table, ends in the next */
 	start = fresh_space() - 2 * PER + PAGE_SIZE;
-	for (n = 0; n < 20; n++) {
-		settle();
-		KUNIT_EXPECT_EQ(test, pages_mapped(start, size), 0);
-		failed = event(KASAN_SHADOW_FAILED);
-		let_fail_after(test, n);
-		p = vmalloc_at(start, size);
-		let_succeed(test);
-		if (p)
-			break;
-		KUNIT_EXPECT_EQ(test, event(KASAN_SHADOW_FAILED), failed + 1);
-	}
+	n = fail_each(test, vmalloc_at, start, size, &p);
 	/* the pages at both ends, and tables, which stay once they are there */
 	KUNIT_EXPECT_GE(test, n, 2);
-	KUNIT_ASSERT_NOT_NULL(test, p);
 	vfree(p);
 	settle();
 	KUNIT_EXPECT_EQ(test, pages_mapped(start, size), 0);
