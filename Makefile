@@ -14,7 +14,7 @@ help:
 #|   make run      from nothing to a live report: install what is missing, fetch and assemble the kernel source,
 #|                 build it, boot it in QEMU, show what KASAN_VMALLOC finds there
 #|   make check    all tests; the last line is "N passed, N failed, N skipped"
-#|   make check-all   with the tag-based modes, the sizes of pages and addresses of arm64, too
+#|   make check-all   with PREEMPT_RT, the tag-based modes, the sizes of pages and addresses of arm64, too
 #|   make bench    measure the series beside the unmodified base: out/bench/report.md, and plots
 #|   make stress   threads, loops and DIMMs that allocate, fail, free, purge, reclaim and access what they must not, on 4 CPUs, while
 #|                 the kernel checks itself as hard as it can
