@@ -2026,6 +2026,10 @@ static void shared_vrealloc_fails(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, (u8 *)vrealloc(p, 2 * PER + 100, GFP_KERNEL), p);
 	check_byte(p + 2 * PER + 99);
 	EXPECT_REPORT(test, OOB, check_byte(p + 3 * PER));
+	/* but not once the end lies in another */
+	KUNIT_EXPECT_PTR_EQ(test, (u8 *)vrealloc(p, PER + 100, GFP_KERNEL), p);
+	check_byte(p + 2 * PER - 1);
+	EXPECT_REPORT(test, OOB, check_byte(p + 2 * PER));
 	let_succeed(test);
 
 	/* with memory it is to the byte again */
