@@ -32,7 +32,7 @@ help:
 #| Variables, with their defaults
 #|   BASE=6.12     which kernel; patches/ has a directory for each
 #|   KSRC=         a 6.12.y tree of your own, instead of the Debian package; only make apply writes to it
-#|   ARCH=x86_64   or arm64 (make check: both), riscv, s390, powerpc, arm, um (make check, make kernel)
+#|   ARCH=x86_64   or arm64 (make check: both), s390, powerpc, arm, riscv, um (the last two: make check, make kernel)
 #|   O=out (where everything is built)   J=(all CPUs)   V= (1: show the output of each step)
 #|   ACCEL=tcg     or kvm    SMP=2    MEM=2G    TIMEOUT=300 (seconds until a guest is taken to hang)
 #|   PARAMS=       more for the kernel's command line, such as kasan_vmalloc.share=1

@@ -92,18 +92,18 @@ step() {
 	die "$code" "\`$1\` failed (status $status); its log is $log/$name.log"
 }
 
-# How make is called for a kernel. The compiler goes through ccache where there is one: in depend mode, as looking things
+# How make is called for a kernel, what Debian calls ARCH, and where the image is. The compiler goes through ccache where there is one: in depend mode, as looking things
 # up costs half as much as compiling otherwise.
 export CCACHE_DEPEND=1
 # shellcheck disable=SC2034 # for those who source this
 case $ARCH in
-x86_64) cross='' image_path=arch/x86/boot/bzImage ;;
-arm64) cross=aarch64-linux-gnu- image_path=arch/arm64/boot/Image ;;
-riscv) cross=riscv64-linux-gnu- image_path=arch/riscv/boot/Image ;;
-s390) cross=s390x-linux-gnu- image_path=arch/s390/boot/bzImage ;;
-powerpc) cross=powerpc64le-linux-gnu- image_path=vmlinux ;;
-arm) cross=arm-linux-gnueabihf- image_path=arch/arm/boot/zImage ;;
-um) cross='' image_path=linux ;;
+x86_64) cross='' debian=amd64 image_path=arch/x86/boot/bzImage ;;
+arm64) cross=aarch64-linux-gnu- debian=arm64 image_path=arch/arm64/boot/Image ;;
+riscv) cross=riscv64-linux-gnu- debian=riscv64 image_path=arch/riscv/boot/Image ;;
+s390) cross=s390x-linux-gnu- debian=s390x image_path=arch/s390/boot/bzImage ;;
+powerpc) cross=powerpc64le-linux-gnu- debian=ppc64el image_path=vmlinux ;;
+arm) cross=arm-linux-gnueabihf- debian=armhf image_path=arch/arm/boot/zImage ;;
+um) cross='' debian=amd64 image_path=linux ;;
 esac
 # shellcheck disable=SC2034 # for those who source this
 kernel_make=("ARCH=$ARCH" "CROSS_COMPILE=$cross" "CC=$(! command -v ccache >/dev/null || echo 'ccache ')${cross}gcc" LOCALVERSION=)

@@ -9,6 +9,7 @@
 #include <linux/compiler.h>
 #include <linux/types.h>
 
+struct pt_regs;
 struct vm_struct;
 struct vmap_area;
 
@@ -30,7 +31,8 @@ int kasan_unpoison_sparse(unsigned long start, unsigned long end);
 void kasan_poison_sparse(unsigned long start, unsigned long end);
 void kasan_free_thread_stack(const void *stack, unsigned long spare);
 void kasan_populate_early_vm_area_shadow(void *start, unsigned long size);
-void kasan_report_no_shadow(unsigned long shadow, unsigned long ip);
+void kasan_report_no_shadow(unsigned long shadow, struct pt_regs *regs,
+			    unsigned long link);
 
 #else
 
@@ -89,7 +91,8 @@ static inline void kasan_populate_early_vm_area_shadow(void *start,
 }
 
 static inline void kasan_report_no_shadow(unsigned long shadow,
-					  unsigned long ip)
+					  struct pt_regs *regs,
+					  unsigned long link)
 {
 }
 

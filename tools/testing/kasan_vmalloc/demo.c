@@ -225,7 +225,7 @@ static noinline int thread_stack_oob(void *done)
 	return 0;
 }
 
-static int run_thread(void)
+static int __maybe_unused run_thread(void)
 {
 	DECLARE_COMPLETION_ONSTACK(done);
 	struct task_struct *task;
@@ -276,7 +276,7 @@ static noinline int remember_stack(void *arg)
 	return 0;
 }
 
-static noinline int dead_stack_uaf(void)
+static noinline int __maybe_unused dead_stack_uaf(void)
 {
 	u8 array[13], *p = NULL;
 	int ret = run_and_bury(remember_stack, &p);
@@ -348,8 +348,24 @@ static noinline int large_uaf(void *unused)
 	return 0;
 }
 
+/* The check is a function, and faults; the report is to name this one. */
+static noinline int large_memcpy(void *unused)
+{
+	size_t size = 100;
+	u8 *p = freed_late;
+	u8 array[100];
+
+	OPTIMIZER_HIDE_VAR(p);
+	OPTIMIZER_HIDE_VAR(size);
+	legal();
+	bad();
+	memcpy(array, p, size);
+	OPTIMIZER_HIDE_VAR(array[0]);
+	return 0;
+}
+
 /* The shadow in the midst of it is shared while it lives, and gone at once. */
-static int run_large_uaf(void)
+static int run_large(int (*access)(void *unused))
 {
 	u8 *p = vmalloc(SZ_4M);
 
@@ -358,7 +374,17 @@ static int run_large_uaf(void)
 	freed_late = p + SZ_2M;
 	write_byte(freed_late);
 	vfree(p);
-	return run_and_bury(large_uaf, NULL);
+	return run_and_bury(access, NULL);
+}
+
+static int run_large_uaf(void)
+{
+	return run_large(large_uaf);
+}
+
+static int run_large_memcpy(void)
+{
+	return run_large(large_memcpy);
 }
 
 static u8 *freed_early;
@@ -424,17 +450,23 @@ static const struct {
 	  "alloc_percpu of 1000 bytes, write byte " __stringify(PAST_1000) },
 	{ "alloc_percpu_uaf", alloc_percpu_uaf, UAF,
 	  "alloc_percpu of 1000 bytes, free_percpu, read byte 0" },
+#ifdef CONFIG_VMAP_STACK
 	{ "thread_stack_oob", run_thread, STACK_OOB,
 	  "array[13] on a thread's stack, write byte " __stringify(PAST_13) },
+#endif
 #ifdef CONFIG_KASAN_VMALLOC_HISTORY
+#ifdef CONFIG_VMAP_STACK
 	{ "dead_stack_uaf", dead_stack_uaf, UAF,
 	  "a thread exits, read what was on its stack" },
+#endif
 	{ "double_vfree", double_vfree, "double-free then warning",
 	  "vmalloc(100), vfree, vfree" },
 	{ "wrong_vfree", wrong_vfree, "invalid-free then warning",
 	  "vmalloc(100), vfree of byte 8" },
 	{ "large_uaf", run_large_uaf, UAF " then oops",
 	  "vmalloc(4M), vfree, read byte 2M" },
+	{ "large_memcpy", run_large_memcpy, UAF " then oops",
+	  "vmalloc(4M), vfree, memcpy from byte 2M on" },
 	{ "unused_space", run_unused_space, "vmalloc-wild-access then oops",
 	  "read a byte of vmalloc space that nobody used" },
 #endif
