@@ -432,18 +432,16 @@ void kasan_resize_vmalloc(const void *mem, unsigned long old_size,
 	if (!has_shadow(mem))
 		return;
 
+	/* Of a page that could not be had all was accessible so far. */
+	if (!kasan_shadow_is_own(shadow_page_start(old_end)))
+		old_end = round_up(old_end, KASAN_MEMORY_PER_SHADOW_PAGE);
 	/* How the caller may allocate is not known here. */
-	own_shadow(start + old_size, GFP_NOIO | __GFP_NOWARN);
 	own_shadow(start + new_size, GFP_NOIO | __GFP_NOWARN);
-	if (old_size < new_size) {
+	if (old_end <= new_end)
 		set_large_shadow(round_down(start + old_size, KASAN_GRANULE_SIZE),
 				 new_end, get_tag(mem));
-	} else {
-		/* Of a page that could not be had all was accessible so far. */
-		if (!kasan_shadow_is_own(shadow_page_start(old_end)))
-			old_end = round_up(old_end, KASAN_MEMORY_PER_SHADOW_PAGE);
+	else
 		set_large_shadow(new_end, old_end, KASAN_VMALLOC_INVALID);
-	}
 	if (kasan_shadow_is_own(shadow_page_start(start + new_size)))
 		kasan_poison_last_granule(mem, new_size);
 	smp_wmb();	/* (B), see __kasan_unpoison_vmalloc() */

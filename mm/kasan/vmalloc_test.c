@@ -2033,6 +2033,10 @@ static void shared_vrealloc_fails(struct kunit *test)
 	let_succeed(test);
 
 	/* with memory it is to the byte again */
+	KUNIT_EXPECT_PTR_EQ(test, (u8 *)vrealloc(p, PER + 200, GFP_KERNEL), p);
+	check_byte(p + PER + 199);
+	EXPECT_REPORT(test, OOB,
+		      check_byte(p + (can_replace() ? first_bad(PER + 200) : 2 * PER)));
 	KUNIT_EXPECT_PTR_EQ(test, (u8 *)vrealloc(p, PER, GFP_KERNEL), p);
 	KUNIT_EXPECT_PTR_EQ(test, (u8 *)vrealloc(p, PER + 100, GFP_KERNEL), p);
 	check_byte(p + PER + 99);

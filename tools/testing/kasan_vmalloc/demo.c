@@ -17,6 +17,7 @@
 
 #define pr_fmt(fmt) "demo: " fmt
 
+#include <linux/atomic.h>
 #include <linux/completion.h>
 #include <linux/err.h>
 #include <linux/kasan-checks.h>
@@ -348,19 +349,15 @@ static noinline int large_uaf(void *unused)
 	return 0;
 }
 
-/* The check is a function, and faults; the report is to name this one. */
-static noinline int large_memcpy(void *unused)
+/* This check is a function, and faults; the report is to name its caller. */
+static noinline int large_atomic(void *unused)
 {
-	size_t size = 100;
 	u8 *p = freed_late;
-	u8 array[100];
 
 	OPTIMIZER_HIDE_VAR(p);
-	OPTIMIZER_HIDE_VAR(size);
 	legal();
 	bad();
-	memcpy(array, p, size);
-	OPTIMIZER_HIDE_VAR(array[0]);
+	atomic_inc((atomic_t *)p);
 	return 0;
 }
 
@@ -382,9 +379,9 @@ static int run_large_uaf(void)
 	return run_large(large_uaf);
 }
 
-static int run_large_memcpy(void)
+static int run_large_atomic(void)
 {
-	return run_large(large_memcpy);
+	return run_large(large_atomic);
 }
 
 static u8 *freed_early;
@@ -465,8 +462,8 @@ static const struct {
 	  "vmalloc(100), vfree of byte 8" },
 	{ "large_uaf", run_large_uaf, UAF " then oops",
 	  "vmalloc(4M), vfree, read byte 2M" },
-	{ "large_memcpy", run_large_memcpy, UAF " then oops",
-	  "vmalloc(4M), vfree, memcpy from byte 2M on" },
+	{ "large_atomic", run_large_atomic, UAF " then oops",
+	  "vmalloc(4M), vfree, atomic_inc of bytes 2M to 2M+3" },
 	{ "unused_space", run_unused_space, "vmalloc-wild-access then oops",
 	  "read a byte of vmalloc space that nobody used" },
 #endif
