@@ -92,8 +92,8 @@ step() {
 	die "$code" "\`$1\` failed (status $status); its log is $log/$name.log"
 }
 
-# How make is called for a kernel, what Debian calls ARCH, and where the image is. The compiler goes through ccache where there is one: in depend mode, as looking things
-# up costs half as much as compiling otherwise.
+# How make is called for a kernel, what Debian calls ARCH, and where the image is. The compiler goes through ccache where there is
+# one (scripts/cc): in depend mode, as looking things up costs half as much as compiling otherwise.
 export CCACHE_DEPEND=1
 # shellcheck disable=SC2034 # for those who source this
 case $ARCH in
@@ -106,7 +106,7 @@ arm) cross=arm-linux-gnueabihf- debian=armhf image_path=arch/arm/boot/zImage ;;
 um) cross='' debian=amd64 image_path=linux ;;
 esac
 # shellcheck disable=SC2034 # for those who source this
-kernel_make=("ARCH=$ARCH" "CROSS_COMPILE=$cross" "CC=$(! command -v ccache >/dev/null || echo 'ccache ')${cross}gcc" LOCALVERSION=)
+kernel_make=("ARCH=$ARCH" "CROSS_COMPILE=$cross" "CC=$root/scripts/cc ${cross}gcc" LOCALVERSION=)
 
 # wanted FLAVOUR: what to ask of Kconfig for a flavour of kernel, see scripts/build.
 wanted() {
