@@ -108,6 +108,9 @@ esac
 # shellcheck disable=SC2034 # for those who source this
 kernel_make=("ARCH=$ARCH" "CROSS_COMPILE=$cross" "CC=$root/scripts/cc ${cross}gcc" LOCALVERSION=)
 
+# native: do this machine's programs run in the guest?
+native() { [ "$(dpkg --print-architecture)" = "$debian" ]; }
+
 # wanted FLAVOUR: what to ask of Kconfig for a flavour of kernel, see scripts/build.
 wanted() {
 	local mode=../../../kernel/configs/kasan_vmalloc.config tests='kunit.config tests.config history.config'
