@@ -167,8 +167,9 @@ base_tree() {
 	step 6 base git -C "$tree" worktree add --detach "$out/base" base
 }
 
-# work_tree DIR COMMIT [REPO]: another worktree of the assembled tree, or of REPO, with only what the series can touch in
-# it, and without REPO's hooks. It goes when the script ends, or with drop_work_tree.
+# work_tree DIR COMMIT [REPO]: another worktree of the assembled tree, or of REPO, and without REPO's hooks. In it is what the
+# strip looks at and where the series has its files, as each step looks at all that there is; git am brings what else a patch
+# is for. It goes when the script ends, or with drop_work_tree.
 work_tree() {
 	drop_work_tree() {
 		unset GIT_CONFIG_COUNT
@@ -185,6 +186,7 @@ work_tree() {
 	local info
 	info=$(git -C "$work_tree" rev-parse --absolute-git-dir)/info
 	mkdir -p "$info"
-	printf '/%s\n' Makefile MAINTAINERS Documentation/ arch/ include/ kernel/ lib/ mm/ >"$info/sparse-checkout"
+	printf '%s\n' /{Makefile,MAINTAINERS} /Documentation/{dev-tools,litmus-tests}/ '/arch/**/Kconfig*' \
+		'/arch/*/'{include/asm,kernel,mm}/ /{include,kernel,lib,mm}/ '!/include/dt-bindings/' >"$info/sparse-checkout"
 	git -C "$work_tree" checkout -q
 }
