@@ -6,6 +6,7 @@
 #ifndef _LINUX_KASAN_VMALLOC_H
 #define _LINUX_KASAN_VMALLOC_H
 
+#include <linux/bits.h>
 #include <linux/compiler.h>
 #include <linux/types.h>
 
@@ -13,7 +14,31 @@ struct pt_regs;
 struct vm_struct;
 struct vmap_area;
 
+/*
+ * What KASAN keeps with a vm_struct, for reports.
+ */
+struct kasan_vm_info {
+	/* A struct kasan_track, which is private to mm/kasan/: see FREED. */
+	u64 free_track[IS_ENABLED(CONFIG_KASAN_EXTRA_INFO) ? 2 : 1];
+	union {
+		const char *module;	/* whose memory this is, or NULL */
+		unsigned long chunk;	/* CHUNK: its lowest address */
+	};
+	unsigned int flags;
+};
+
+#define KASAN_VM_FREED	BIT(0)	/* free_track is set, but the area is still there */
+#define KASAN_VM_QUEUED	BIT(1)	/* vfree() was called in an interrupt */
+#define KASAN_VM_STACK	BIT(2)	/* the stack of a thread that exited */
+#define KASAN_VM_CHUNK	BIT(3)	/* a group of a chunk of per-cpu memory */
+
 #if defined(CONFIG_KASAN_VMALLOC) && !defined(CONFIG_KASAN_HW_TAGS)
+
+/*
+ * The generic mode keeps a page between mappings of vm_map_ram(), so that an
+ * overrun does not end in the next one. With tags neighbours differ by theirs.
+ */
+#define KASAN_VMAP_RAM_GAP	(IS_ENABLED(CONFIG_KASAN_GENERIC) ? 1 : 0)
 
 /* In the other modes all of a sparse area is accessible at once. */
 #define KASAN_VM_SPARSE	(IS_ENABLED(CONFIG_KASAN_GENERIC) ? VM_SPARSE : 0)
@@ -30,12 +55,17 @@ void kasan_resize_vmalloc(const void *mem, unsigned long old_size,
 int kasan_unpoison_sparse(unsigned long start, unsigned long end);
 void kasan_poison_sparse(unsigned long start, unsigned long end);
 void kasan_free_thread_stack(const void *stack, unsigned long spare);
+bool kasan_vfree_atomic(const void *addr, unsigned long ip);
+bool kasan_bad_vmalloc_free(const void *mem, unsigned long size,
+			    unsigned long ip);
+void kasan_report_bad_vfree(const void *addr, unsigned long ip, bool twice);
 void kasan_populate_early_vm_area_shadow(void *start, unsigned long size);
 void kasan_report_no_shadow(unsigned long shadow, struct pt_regs *regs,
 			    unsigned long link);
 
 #else
 
+#define KASAN_VMAP_RAM_GAP	0
 #define KASAN_VM_SPARSE	0
 
 static inline int kasan_populate_vmalloc(unsigned long addr, unsigned long size,
@@ -85,6 +115,22 @@ static inline void kasan_free_thread_stack(const void *stack,
 {
 }
 
+static inline bool kasan_vfree_atomic(const void *addr, unsigned long ip)
+{
+	return false;
+}
+
+static inline bool kasan_bad_vmalloc_free(const void *mem, unsigned long size,
+					  unsigned long ip)
+{
+	return false;
+}
+
+static inline void kasan_report_bad_vfree(const void *addr, unsigned long ip,
+					  bool twice)
+{
+}
+
 static inline void kasan_populate_early_vm_area_shadow(void *start,
 						       unsigned long size)
 {
@@ -103,7 +149,7 @@ enum kasan_vmalloc_kind {
 	KASAN_VMALLOC_AREA,	/* an area with a vm_struct */
 	KASAN_VMALLOC_RAM,	/* from vm_map_ram() */
 	KASAN_VMALLOC_PERCPU,	/* from alloc_percpu(); addresses are those of CPU 0 */
-	KASAN_VMALLOC_STACK,	/* the stack of a thread that exits */
+	KASAN_VMALLOC_CHUNK,	/* an area that alloc_percpu() takes memory from */
 };
 
 #ifdef CONFIG_KASAN_VMALLOC_HISTORY
@@ -112,11 +158,13 @@ void kasan_record_vmalloc_alloc(const void *start, unsigned long size,
 				enum kasan_vmalloc_kind kind);
 void kasan_record_vmalloc_free(const void *start, unsigned long size,
 			       enum kasan_vmalloc_kind kind);
-void kasan_record_vm_area_free(const struct vm_struct *vm);
+void kasan_record_vm_area_free(struct vm_struct *vm, const void *addr,
+			       unsigned long ip);
 void __kasan_free_vm_struct(struct vm_struct *vm);
+void kasan_vfree_deferred(const void *addr);
 void kasan_reuse_thread_stack(struct vm_struct *vm);
 void kasan_exit_thread_stack(void);
-void kasan_report_bad_vfree(const void *addr, unsigned long ip);
+void kasan_set_vmalloc_module(const void *addr, const char *name);
 
 /* Not as a tail call: vfree() or vunmap() is to be in the stack. */
 static __always_inline void kasan_free_vm_struct(struct vm_struct *vm)
@@ -139,11 +187,16 @@ static inline void kasan_record_vmalloc_free(const void *start,
 {
 }
 
-static inline void kasan_record_vm_area_free(const struct vm_struct *vm)
+static inline void kasan_record_vm_area_free(struct vm_struct *vm,
+					     const void *addr, unsigned long ip)
 {
 }
 
 #define kasan_free_vm_struct(vm)	kfree(vm)
+
+static inline void kasan_vfree_deferred(const void *addr)
+{
+}
 
 static inline void kasan_reuse_thread_stack(struct vm_struct *vm)
 {
@@ -153,7 +206,7 @@ static inline void kasan_exit_thread_stack(void)
 {
 }
 
-static inline void kasan_report_bad_vfree(const void *addr, unsigned long ip)
+static inline void kasan_set_vmalloc_module(const void *addr, const char *name)
 {
 }
 

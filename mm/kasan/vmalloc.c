@@ -26,13 +26,17 @@
 #include <linux/init.h>
 #include <linux/kasan.h>
 #include <linux/kernel.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
+#include <linux/pgtable.h>
 #include <linux/moduleparam.h>
 #include <linux/sched.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
 #include "kasan.h"
+#include "vmalloc_history.h"
 #include "vmalloc_shadow.h"
 
 #undef MODULE_PARAM_PREFIX
@@ -520,6 +524,177 @@ void kasan_set_vmalloc_bounds(const void *start, unsigned long requested,
 			next += PAGE_SIZE;
 		set_shadow(start + off, next - off, KASAN_VMALLOC_INVALID);
 	}
+}
+
+/* Is the byte at @mem accessible? What has no shadow is not. */
+static bool is_accessible(const void *mem)
+{
+	const void *addr = kasan_reset_tag(mem);
+	u8 shadow, tag = get_tag(mem);
+
+	if (get_kernel_nofault(shadow, (u8 *)kasan_mem_to_shadow(addr)))
+		return false;
+	if (IS_ENABLED(CONFIG_KASAN_GENERIC))
+		return !shadow || (shadow < KASAN_GRANULE_SIZE &&
+				   (unsigned long)addr % KASAN_GRANULE_SIZE < shadow);
+	return shadow == tag || (tag == KASAN_TAG_KERNEL && shadow != KASAN_TAG_INVALID);
+}
+
+/**
+ * kasan_report_bad_vfree - report a free of what is not there to be freed
+ * @addr: the address that was given
+ * @ip: the caller
+ * @twice: the caller knows that it is a second free
+ *
+ * It is a second free, too, if memory that begins there was freed, as far as is
+ * known.
+ *
+ * Context: Any but NMI.
+ */
+void kasan_report_bad_vfree(const void *addr, unsigned long ip, bool twice)
+{
+	const void *mem = kasan_reset_tag(addr);
+	unsigned long start;
+	u8 shadow;
+
+	if (!twice && has_shadow(mem)) {
+		start = kasan_vmalloc_freed_start(mem);
+		twice = start ? start == (unsigned long)mem :
+			!get_kernel_nofault(shadow, (u8 *)kasan_mem_to_shadow(mem)) &&
+			shadow == KASAN_VMALLOC_FREE;
+	}
+	kasan_report_invalid_free((void *)addr, ip, twice ? KASAN_REPORT_DOUBLE_FREE :
+							    KASAN_REPORT_INVALID_FREE);
+}
+
+/* Are @addr and the byte before it in one area? */
+static bool is_inside(unsigned long addr)
+{
+	struct vmap_area va;
+	struct vm_struct vm;
+
+	return peek_vmap_area(addr, 0, &va, &vm) && va.va_start < addr;
+}
+
+/**
+ * kasan_bad_vmalloc_free - is what is freed not what was allocated?
+ * @mem: the address that was given, of memory without a vm_struct of its own
+ * @size: its size in bytes as the caller has it, in whole pages; 0 if unknown
+ * @ip: the caller
+ *
+ * All of @size has to be accessible. In the generic mode the bytes before and
+ * after it have to be poison, which is so because of KASAN_VMAP_RAM_GAP.
+ *
+ * Context: Any but NMI.
+ * Return: true after it was reported. Then it must not be freed.
+ */
+bool kasan_bad_vmalloc_free(const void *mem, unsigned long size, unsigned long ip)
+{
+	unsigned long off = 0;
+
+	if (!has_shadow(mem))
+		return false;
+
+	do {
+		if (!is_accessible(mem + off))
+			goto bad;
+		off += PAGE_SIZE;
+	} while (off < size);
+
+	if (IS_ENABLED(CONFIG_KASAN_GENERIC) && size &&
+	    (is_accessible(mem + size) ||
+	     (is_accessible(mem - 1) && is_inside((unsigned long)mem))))
+		goto bad;
+	return false;
+
+bad:
+	kasan_report_bad_vfree(mem, ip, false);
+	return true;
+}
+
+/* The vm_struct of an area that the caller owns, without a lock; it can be missed. */
+static struct vm_struct *find_own_vm(const void *addr)
+{
+	unsigned long start = (unsigned long)kasan_reset_tag(addr);
+	struct vmap_area va;
+	struct vm_struct vm;
+
+	return peek_vmap_area(start, 0, &va, &vm) && va.va_start == start ? va.vm : NULL;
+}
+
+/**
+ * kasan_vfree_atomic - vfree() in an interrupt leaves an area to a worker
+ * @addr: the address that was given
+ * @ip: the caller of vfree()
+ *
+ * Note who freed the area, and poison it now, except for the bytes that the
+ * queue needs. The worker poisons areas that are large, as that may take long and
+ * a TLB flush, and those that are missed here.
+ *
+ * Context: Any but NMI, whatever locks are held.
+ * Return: true if the area was freed before, which was reported. Then it must
+ * not be queued.
+ */
+bool kasan_vfree_atomic(const void *addr, unsigned long ip)
+{
+	const size_t spare = round_up(sizeof(struct kasan_deferred_vfree), KASAN_GRANULE_SIZE);
+	struct vm_struct *vm;
+
+	if (!has_shadow(addr))
+		return false;
+
+	vm = find_own_vm(addr);
+	/* With tags executable memory is accessible by its pointer, not by its tag. */
+	if ((IS_ENABLED(CONFIG_KASAN_GENERIC) && !is_accessible(addr)) ||
+	    !kasan_record_vfree_atomic(vm, (void *)addr)) {
+		kasan_report_bad_vfree(addr, ip, false);
+		return true;
+	}
+	if (!vm || vm->size >= min(kasan_vmalloc_share, SHADOW_STRIDE << KASAN_SHADOW_SCALE_SHIFT))
+		return false;
+
+	/* What was asked for can be less than the queue needs. */
+	set_own_shadow(kasan_reset_tag(addr), spare, get_tag(addr));
+	__kasan_poison_vmalloc(addr + spare, get_vm_area_size(vm) - spare);
+	return false;
+}
+
+/**
+ * kasan_vmalloc_to_page - vmalloc_to_page() for reports
+ * @addr: an address in vmalloc or module space
+ *
+ * Tables can be freed while this looks at them, and not all that is mapped there
+ * has a struct page: memory of devices has none.
+ *
+ * Context: Any. Takes no lock.
+ * Return: the page, or NULL.
+ */
+struct page *kasan_vmalloc_to_page(const void *addr)
+{
+	unsigned long a = (unsigned long)addr;
+	pgd_t pgd, *pgdp = pgd_offset_k(a);
+	p4d_t p4d, *p4dp;
+	pud_t pud, *pudp;
+	pmd_t pmd, *pmdp;
+	pte_t pte;
+
+	if (get_kernel_nofault(pgd, pgdp) || pgd_none(pgd) || pgd_bad(pgd))
+		return NULL;
+	p4dp = p4d_offset_lockless(pgdp, pgd, a);
+	if (get_kernel_nofault(p4d, p4dp) || p4d_none(p4d) || p4d_bad(p4d))
+		return NULL;
+	pudp = pud_offset_lockless(p4dp, p4d, a);
+	if (get_kernel_nofault(pud, pudp) || pud_none(pud) || pud_bad(pud))
+		return NULL;
+	pmdp = pmd_offset_lockless(pudp, pud, a);
+	if (get_kernel_nofault(pmd, pmdp) || pmd_none(pmd))
+		return NULL;
+	if (pmd_leaf(pmd))
+		return pfn_to_online_page(pmd_pfn(pmd) + PFN_DOWN(a & ~PMD_MASK));
+	if (pmd_bad(pmd) || get_kernel_nofault(pte, pte_offset_kernel(&pmd, a)) ||
+	    !pte_present(pte))
+		return NULL;
+	return pfn_to_online_page(pte_pfn(pte));
 }
 
 /**

@@ -24,6 +24,9 @@
 /* With the lock of the store held the others only wait: no need to for long. */
 #define DELAY_LOCKED_US	20U
 
+/* Under RCU a CPU spins, until a reclaim has run whole elsewhere, with delays. */
+#define DELAY_RCU_FACTOR	4
+
 static unsigned int delay;
 module_param(delay, uint, 0644);
 MODULE_PARM_DESC(delay, "Longest delay at a step in microseconds, 0 (default) for none");
@@ -47,7 +50,8 @@ noinline void kasan_shadow_step(enum kasan_shadow_step step)
 	if (preemptible() && !rcu_preempt_depth())
 		usleep_range(us, us);
 	else
-		udelay(min(us, DELAY_LOCKED_US));
+		udelay(step == KASAN_SHADOW_GET_LOADED ? us * DELAY_RCU_FACTOR :
+							 min(us, DELAY_LOCKED_US));
 }
 
 /**

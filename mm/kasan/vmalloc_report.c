@@ -1,583 +1,505 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a report says about an address in vmalloc space: which memory it is in,
- * or next to; who allocated that, and who freed it.
+ * KASAN_VMALLOC, reports: which memory in vmalloc space an address is in, or is
+ * nearest to, who allocated that, and who freed it.
  *
- * Live areas are looked up in vmalloc's own trees. Who allocated one is what
- * KASAN keeps with the vm_struct, a slab object that is allocated in the same
- * call. Freed ones are in a history, a ring of records for each CPU; who freed
- * one is what KASAN keeps with the freed vm_struct. So a vmalloc() and a vfree()
- * take no stack trace for this, which would cost more than all the shadow does.
- * What has no vm_struct (vm_map_ram(), per-cpu memory) has records of both.
+ * Shadow tells where there is an object, live or freed. vmalloc's trees and the
+ * history tell which.
  *
- * A report can come from any context: with vmalloc's locks held, from an NMI,
- * with interrupts off. So what it calls here takes no lock, follows no pointer
- * that it cannot do without, and reads what others may free in a way that
- * survives a fault.
+ * Rule: a report takes no lock and survives every address. It can come from any
+ * context: with vmalloc's locks held, from an NMI, with interrupts off. What is
+ * read here may be freed by others at any time, so it is read in a way that
+ * survives a fault, and is believed only if it is still there afterwards.
+ *
+ * Rule: a report never names the history of others while a live area covers the
+ * address.
  */
 
-#include <linux/atomic.h>
 #include <linux/cpumask.h>
 #include <linux/init.h>
 #include <linux/kasan.h>
-#include <linux/kfence.h>
 #include <linux/limits.h>
-#include <linux/log2.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
-#include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/printk.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
-#include <linux/sched/task_stack.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
-#include "../slab.h"
 #include "kasan.h"
+#include "vmalloc_history.h"
 
-#undef MODULE_PARAM_PREFIX
-#define MODULE_PARAM_PREFIX "kasan_vmalloc."
+/* How far from an object an access is still taken for one that went past it. */
+#define NEAR	SZ_4M
 
-/* What is known of one piece of memory. */
-struct object {
-	enum kasan_vmalloc_kind kind;
-	int cpu;		/* per-cpu memory: whose */
-	bool freed;
-	unsigned long start;
-	unsigned long size;	/* as requested */
-	unsigned long span;	/* with what belongs to nobody else behind it */
-	const void *caller;
-	unsigned long flags;	/* of the vm_struct */
-	struct kasan_track alloc;
-	struct kasan_track free;
+/* ---------------------------- What shadow says ---------------------------- */
+
+enum state {
+	NOTHING,	/* no shadow: never used, given back, or freed and large */
+	OUTSIDE,	/* between objects */
+	FREED,
+	LIVE,		/* accessible, or poisoned by the compiler: redzones of a stack */
 };
 
-/* An object at the time when it was allocated, or freed. */
-struct record {
-	/*
-	 * Its number among the records of all CPUs, which tells what was last;
-	 * clocks of CPUs differ by more than a vfree() takes. 0 while the record
-	 * is written. Only its CPU writes, with interrupts off, so a reader that
-	 * finds the same number before and after has a whole record.
-	 */
-	unsigned long nr;
-	struct object obj;
-};
-
-struct ring {
-	unsigned long next;	/* counts up, modulo the size is the next to be used */
-	struct record *records;
-};
-
-static DEFINE_PER_CPU(struct ring, rings);
-static atomic_long_t nr_records;
-
-/* Records that each CPU keeps: a power of two. */
-static unsigned int history = 512;
-module_param(history, uint, 0444);
-
-/* How far back add_record() looks for the record that it completes. */
-#define LOOK_BACK	4
-
-static void add_record(const struct object *obj)
+static enum state state_of(u8 shadow, unsigned long addr)
 {
-	struct record *record = NULL;
-	struct ring *ring;
-	unsigned long flags;
-	unsigned int i;
-
-	local_irq_save(flags);
-	ring = this_cpu_ptr(&rings);
-	if (!ring->records)
-		goto out;
-
-	/* An area has a record when its free begins; it is completed later on. */
-	for (i = 1; i <= LOOK_BACK && obj->free.stack && !record; i++) {
-		record = &ring->records[(ring->next - i) & (history - 1)];
-		if (record->obj.start != obj->start || !record->obj.freed ||
-		    record->obj.free.stack)
-			record = NULL;
+	switch (shadow) {
+	case KASAN_VMALLOC_INVALID:
+		return OUTSIDE;
+	case KASAN_VMALLOC_FREE:
+		return FREED;
+	case 1 ... KASAN_GRANULE_SIZE - 1:
+		return addr % KASAN_GRANULE_SIZE < shadow ? LIVE : OUTSIDE;
 	}
-	if (!record) {
-		record = &ring->records[ring->next & (history - 1)];
-		WRITE_ONCE(ring->next, ring->next + 1);
-	}
-
-	WRITE_ONCE(record->nr, 0);
-	/* No number before anything changes. Pairs with read_record(). */
-	smp_wmb();
-	record->obj = *obj;
-	/* The number after all of it has. Pairs with read_record(). */
-	smp_store_release(&record->nr, atomic_long_inc_return(&nr_records));
-out:
-	local_irq_restore(flags);
+	return LIVE;
 }
 
-/* Return: false if there is none, or it is being written. */
-static bool read_record(struct record *record, struct record *copy)
-{
-	unsigned long nr;
-
-	/* Pairs with the release in add_record(). */
-	nr = smp_load_acquire(&record->nr);
-	if (!nr)
-		return false;
-	/* If it is written meanwhile, its number tells. */
-	*copy = data_race(*record);
-	/* Pairs with the write barrier in add_record(). */
-	smp_rmb();
-	return READ_ONCE(record->nr) == nr;
-}
-
-/*
- * Is @addr in @obj, a copy from a record? Per-cpu memory has a place for each CPU
- * and records have the first; @obj becomes the one that @addr is in.
- */
-static bool object_covers(struct object *obj, unsigned long addr)
-{
-	unsigned long start;
-	int cpu;
-
-	if (obj->kind != KASAN_VMALLOC_PERCPU)
-		return addr - obj->start < obj->span;
-
-	for_each_possible_cpu(cpu) {
-		start = obj->start + pcpu_unit_offsets[cpu] - pcpu_unit_offsets[0];
-		if (addr - start < obj->span) {
-			obj->start = start;
-			obj->cpu = cpu;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Kinds to look for, as bits. */
-#define ANY_KIND	(~0U)
-
-/*
- * The last record, before number @before, of memory with @addr in it; of a free,
- * or of an allocation.
- */
-static bool find_record(unsigned long addr, bool freed, unsigned int kinds,
-			unsigned long before, struct record *found)
-{
-	struct record copy;
-	unsigned int i;
-	int cpu;
-
-	found->nr = 0;
-	for_each_possible_cpu(cpu) {
-		struct record *records = per_cpu(rings, cpu).records;
-
-		for (i = 0; records && i < history; i++)
-			if (read_record(&records[i], &copy) &&
-			    copy.obj.freed == freed &&
-			    (BIT(copy.obj.kind) & kinds) &&
-			    copy.nr < before && copy.nr > found->nr &&
-			    object_covers(&copy.obj, addr))
-				*found = copy;
-	}
-	return found->nr;
-}
-
-/*
- * From when on is the history complete? A record from before can be about memory
- * whose space was used again since, by somebody whose record is gone.
- */
-static unsigned long complete_since(void)
-{
-	struct record copy;
-	unsigned long since = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu) {
-		struct ring *ring = per_cpu_ptr(&rings, cpu);
-		unsigned long next = READ_ONCE(ring->next);
-
-		if (ring->records && next > history &&
-		    read_record(&ring->records[next & (history - 1)], &copy))
-			since = max(since, copy.nr);
-	}
-	return since;
-}
-
-static void make_object(struct object *obj, const void *start,
-			unsigned long size, enum kasan_vmalloc_kind kind,
-			bool freed)
-{
-	memset(obj, 0, sizeof(*obj));
-	obj->kind = kind;
-	obj->freed = freed;
-	obj->start = (unsigned long)kasan_reset_tag(start);
-	obj->size = size;
-	obj->span = size;
-	/* behind it there is at least a granule of redzone, see mm/percpu.c */
-	if (kind == KASAN_VMALLOC_PERCPU)
-		obj->span = round_up(size, KASAN_GRANULE_SIZE) + KASAN_GRANULE_SIZE;
-}
-
-/**
- * kasan_record_vmalloc_alloc - memory without a vm_struct is allocated
- * @start: where it begins
- * @size: its size in bytes
- * @kind: what it is
- *
- * Context: Any but NMI.
- */
-void kasan_record_vmalloc_alloc(const void *start, unsigned long size,
-				enum kasan_vmalloc_kind kind)
-{
-	struct object obj;
-
-	if (!is_vmalloc_or_module_addr(start))
-		return;
-	make_object(&obj, start, size, kind, false);
-	kasan_save_track(&obj.alloc, 0);
-	add_record(&obj);
-}
-
-/**
- * kasan_record_vmalloc_free - memory without a vm_struct of its own is freed
- * @start: where it begins
- * @size: its size in bytes
- * @kind: what it is
- *
- * To be called before the memory is poisoned.
- *
- * Context: Any but NMI.
- */
-void kasan_record_vmalloc_free(const void *start, unsigned long size,
-			       enum kasan_vmalloc_kind kind)
-{
-	struct object obj;
-
-	if (!is_vmalloc_or_module_addr(start))
-		return;
-	make_object(&obj, start, size, kind, true);
-	kasan_save_track(&obj.free, 0);
-	add_record(&obj);
-}
-
-/* The cache of @vm, if KASAN keeps with it who allocated it, and who freed it. */
-static struct kmem_cache *vm_struct_cache(const struct vm_struct *vm)
-{
-	struct slab *slab = is_kfence_address(vm) ? NULL : kasan_addr_to_slab(vm);
-
-	return slab ? slab->slab_cache : NULL;
-}
-
-static struct kasan_alloc_meta *vm_alloc_meta(const struct vm_struct *vm)
-{
-	struct kmem_cache *cache = vm_struct_cache(vm);
-
-	return cache ? kasan_get_alloc_meta(cache, vm) : NULL;
-}
-
-static struct kasan_free_meta *vm_free_meta(const struct vm_struct *vm)
-{
-	struct kmem_cache *cache = vm_struct_cache(vm);
-
-	return cache ? kasan_get_free_meta(cache, vm) : NULL;
-}
-
-/* The object that is in the area of @vm. */
-static void describe_area(struct object *obj, const struct vm_struct *vm,
-			  bool freed)
-{
-	make_object(obj, vm->addr, vm->requested_size, KASAN_VMALLOC_AREA, freed);
-	obj->span = get_vm_area_size(vm);
-	obj->caller = vm->caller;
-	obj->flags = vm->flags;
-}
-
-/* The same of one that is being freed, with who allocated it. */
-static void describe_freed_area(struct object *obj, const struct vm_struct *vm)
-{
-	struct kasan_alloc_meta *meta = vm_alloc_meta(vm);
-
-	describe_area(obj, vm, true);
-	if (meta)
-		obj->alloc = meta->alloc_track;
-}
-
-/**
- * kasan_record_vm_area_free - an area is about to be freed
- * @vm: it
- *
- * To be called before its memory is poisoned, so that of what is poisoned there
- * is always a record, if only of who allocated it.
- *
- * Context: As vfree().
- */
-void kasan_record_vm_area_free(const struct vm_struct *vm)
-{
-	struct object obj;
-
-	describe_freed_area(&obj, vm);
-	kasan_set_track(&obj.free, 0);
-	add_record(&obj);
-}
-
-/**
- * __kasan_free_vm_struct - an area is gone: free its vm_struct
- * @vm: no longer in any tree
- *
- * kfree() takes a stack trace, and keeps it in the freed object, which stays in
- * the quarantine for a good while. It is read back from there, and completes the
- * record that kasan_record_vm_area_free() has made.
- *
- * Context: As kfree().
- */
-void __kasan_free_vm_struct(struct vm_struct *vm)
-{
-	struct kasan_free_meta *free_meta = vm_free_meta(vm);
-	const u8 *shadow = kasan_mem_to_shadow(vm);
-	struct object obj;
-
-	describe_freed_area(&obj, vm);
-	kfree(vm);
-
-	if (free_meta)
-		obj.free = free_meta->free_track;
-	/*
-	 * Should the quarantine have let go of it in between, somebody else can
-	 * have freed it since. That was another task.
-	 */
-	if (!free_meta || obj.free.pid != current->pid ||
-	    *shadow != KASAN_SLAB_FREE_META)
-		kasan_save_track(&obj.free, 0);
-	add_record(&obj);
-}
-
-/**
- * kasan_reuse_thread_stack - a stack from the cache gets a new thread
- * @vm: its area
- *
- * Who allocated it is from now on who made this thread.
- *
- * Context: As fork.
- */
-void kasan_reuse_thread_stack(struct vm_struct *vm)
-{
-	struct kasan_alloc_meta *meta = vm_alloc_meta(vm);
-
-	if (meta)
-		kasan_save_track(&meta->alloc_track, 0);
-}
-
-/**
- * kasan_exit_thread_stack - the current thread exits
- *
- * Its stack is freed by others, later on. What is of interest is this moment.
- *
- * Context: Task context.
- */
-void kasan_exit_thread_stack(void)
-{
-	struct vm_struct *vm = task_stack_vm_area(current);
-	struct object obj;
-
-	if (!vm)
-		return;
-	describe_freed_area(&obj, vm);
-	obj.kind = KASAN_VMALLOC_STACK;
-	kasan_save_track(&obj.free, 0);
-	add_record(&obj);
-}
-
-/* --------------------- From here on: called by reports --------------------- */
-
-static bool is_freed(const void *addr)
+static enum state state_at(unsigned long addr)
 {
 	u8 shadow;
 
-	/* Without shadow nothing can be alive there. */
-	return get_kernel_nofault(shadow, (u8 *)kasan_mem_to_shadow(addr)) ||
-	       shadow == KASAN_VMALLOC_FREE;
+	if (get_kernel_nofault(shadow, (u8 *)kasan_mem_to_shadow((void *)addr)))
+		return NOTHING;
+	return state_of(shadow, addr);
 }
 
-static bool find_freed(unsigned long addr, struct object *obj, unsigned long *nr)
+/* Eight granules from @addr on, which is aligned to that, have no object in them. */
+static bool is_outside_word(unsigned long addr)
 {
-	struct record free, other;
+	u64 word;
 
-	if (!find_record(addr, true, ANY_KIND, ULONG_MAX, &free))
-		return false;
-	*obj = free.obj;
-	*nr = free.nr;
+	return !get_kernel_nofault(word, (u64 *)kasan_mem_to_shadow((void *)addr)) &&
+	       word == KASAN_VMALLOC_INVALID * 0x0101010101010101ULL;
+}
 
-	/* Who let go of a stack is of less interest than who ran on it. */
-	if (obj->kind == KASAN_VMALLOC_AREA &&
-	    find_record(addr, true, BIT(KASAN_VMALLOC_STACK), free.nr, &other) &&
-	    !memcmp(&other.obj.alloc, &obj->alloc, sizeof(obj->alloc)))
-		*obj = other.obj;
+#define WORD	(sizeof(u64) * KASAN_GRANULE_SIZE)
 
-	if (!obj->alloc.stack &&
-	    find_record(addr, false, BIT(obj->kind), free.nr, &other) &&
-	    other.obj.start == obj->start) {
-		obj->alloc = other.obj.alloc;
-		obj->size = other.obj.size;
+/* The last byte below @addr that is live or freed, if it is near; else 0. */
+static unsigned long find_below(unsigned long addr)
+{
+	unsigned long limit = addr - min(addr, NEAR);
+	unsigned long g = round_down(addr - 1, KASAN_GRANULE_SIZE);
+	u8 shadow;
+
+	for (; g >= limit && is_vmalloc_or_module_addr((void *)g); g -= KASAN_GRANULE_SIZE) {
+		if (get_kernel_nofault(shadow, (u8 *)kasan_mem_to_shadow((void *)g)))
+			g = round_down(g, KASAN_MEMORY_PER_SHADOW_PAGE);
+		else if (shadow && shadow < KASAN_GRANULE_SIZE)
+			return g + shadow - 1;
+		else if (state_of(shadow, g) != OUTSIDE)
+			return g + KASAN_GRANULE_SIZE - 1;
+		else
+			while (IS_ALIGNED(g, WORD) && is_outside_word(g - WORD))
+				g -= WORD;
 	}
-	return true;
-}
-
-/* What has no vm_struct of its own. */
-static bool find_part(unsigned long addr, struct object *obj, unsigned long *nr)
-{
-	struct record alloc, free;
-
-	if (!find_record(addr, false, ANY_KIND, ULONG_MAX, &alloc) ||
-	    (find_record(addr, true, ANY_KIND, ULONG_MAX, &free) &&
-	     free.nr > alloc.nr))
-		return false;
-	*obj = alloc.obj;
-	*nr = alloc.nr;
-	return true;
-}
-
-static bool find_live(unsigned long addr, struct object *obj, unsigned long *nr)
-{
-	struct kasan_alloc_meta *meta;
-	struct vmap_area va;
-	struct vm_struct vm;
-
-	if (!peek_vmap_area(addr, &va, &vm))
-		return false;
-
-	/* In a block of vm_map_ram() there are no guard pages. */
-	if (!va.vm)
-		return find_part(addr, obj, nr) ||
-		       find_part(addr - PAGE_SIZE, obj, nr);
-	/* A per-cpu chunk. */
-	if ((vm.flags & VM_ALLOC) && !vm.nr_pages && find_part(addr, obj, nr))
-		return true;
-
-	describe_area(obj, &vm, false);
-	*nr = ULONG_MAX;
-	meta = vm_alloc_meta(va.vm);
-	if (meta)
-		copy_from_kernel_nofault(&obj->alloc, &meta->alloc_track,
-					 sizeof(obj->alloc));
-	return true;
-}
-
-/* How far @addr is from @obj; 0 inside. */
-static unsigned long distance(const struct object *obj, unsigned long addr)
-{
-	if (addr < obj->start)
-		return obj->start - addr;
-	if (addr >= obj->start + obj->size)
-		return addr - (obj->start + obj->size) + 1;
 	return 0;
 }
 
-/* Whatever is nearest to @addr. The end of an area can be far, its guard page not. */
-static bool find_object(const void *ptr, struct object *obj, unsigned long *nr)
+/* The first byte above @addr that is live or freed, if it is near; else 0. */
+static unsigned long find_above(unsigned long addr)
 {
-	unsigned long addr = (unsigned long)ptr;
-	struct object next;
-	unsigned long next_nr;
-	bool found;
-	u8 shadow;
+	unsigned long limit = addr + min(ULONG_MAX - addr, NEAR);
+	unsigned long g = round_down(addr, KASAN_GRANULE_SIZE) + KASAN_GRANULE_SIZE;
 
-	/* What is not mapped of a sparse area has no shadow either. */
-	if (get_kernel_nofault(shadow, (u8 *)kasan_mem_to_shadow(ptr)) &&
-	    find_live(addr, obj, nr) && !distance(obj, addr))
-		return true;
-	if (is_freed(ptr) && find_freed(addr, obj, nr))
-		return true;
-	found = find_live(addr, obj, nr);
-	if (found && !distance(obj, addr))
-		return true;
-	if (find_live(round_down(addr, PAGE_SIZE) + PAGE_SIZE, &next, &next_nr) &&
-	    next.start > addr &&
-	    (!found || distance(&next, addr) < distance(obj, addr))) {
-		*obj = next;
-		*nr = next_nr;
-		return true;
+	for (; g < limit && is_vmalloc_or_module_addr((void *)g); g += KASAN_GRANULE_SIZE) {
+		switch (state_at(g)) {
+		case NOTHING:
+			g = round_up(g + 1, KASAN_MEMORY_PER_SHADOW_PAGE) - KASAN_GRANULE_SIZE;
+			break;
+		case OUTSIDE:
+			while (IS_ALIGNED(g, WORD) && is_outside_word(g))
+				g += WORD;
+			break;
+		default:
+			return g;
+		}
 	}
-	return found;
+	return 0;
 }
 
-static void print_kind(const struct object *obj)
+/* -------------------------- Which object there is -------------------------- */
+
+/* Where the unit of each CPU begins in a chunk of per-cpu memory, sorted. */
+struct unit {
+	unsigned long offset;
+	int cpu;
+};
+
+static struct unit *units;
+static unsigned int nr_units;
+
+/* The last unit that begins at @offset or before. */
+static const struct unit *find_unit(unsigned long offset)
 {
-	struct task_struct *process, *task;
+	unsigned int low = 0, high = nr_units;
 
-	switch (obj->kind) {
-	case KASAN_VMALLOC_RAM:
-		pr_err("which is mapped by vm_map_ram()\n");
-		return;
-	case KASAN_VMALLOC_PERCPU:
-		pr_err("which is per-cpu memory of CPU %d\n", obj->cpu);
-		return;
-	case KASAN_VMALLOC_STACK:
-		pr_err("which was the stack of task %u\n", obj->free.pid);
-		return;
-	case KASAN_VMALLOC_AREA:
-		break;
+	while (high - low > 1) {
+		unsigned int middle = (low + high) / 2;
+
+		if (units[middle].offset <= offset)
+			low = middle;
+		else
+			high = middle;
 	}
+	return &units[low];
+}
 
-	rcu_read_lock();
-	if (!obj->freed && IS_ENABLED(CONFIG_VMAP_STACK) &&
-	    obj->size == THREAD_SIZE)
-		for_each_process_thread(process, task)
-			if (READ_ONCE(task->stack) == (void *)obj->start)
-				pr_err("which is the stack of task %s/%d\n",
-				       task->comm, task_pid_nr(task));
-	rcu_read_unlock();
+/* The CPU that has @addr in its part of a chunk that begins at @chunk. */
+static int cpu_in_chunk(unsigned long addr, unsigned long chunk)
+{
+	return nr_units ? find_unit(addr - chunk + units[0].offset)->cpu : -1;
+}
 
-	pr_err("in a %lu-page area of %s, allocated by %pS\n",
-	       obj->span >> PAGE_SHIFT,
-	       obj->flags & VM_IOREMAP ? "ioremap" :
-	       obj->flags & VM_SPARSE ? "a sparse mapping" :
-	       obj->flags & VM_MAP ? "vmap" :
-	       obj->flags & VM_ALLOC ? "vmalloc" : "get_vm_area",
-	       obj->caller);
+/*
+ * A record of per-cpu memory has the address of CPU 0. Make it that of the CPU
+ * for which it contains @addr.
+ */
+static bool move_to_cpu(struct kasan_vmalloc_found *f, unsigned long addr)
+{
+	unsigned long base = f->obj.start - pcpu_unit_offsets[0];
+	const struct unit *unit;
+
+	if (!nr_units)
+		return false;
+	unit = find_unit(addr - base);
+	f->obj.start = base + unit->offset;
+	f->cpu = unit->cpu;
+	return addr - f->obj.start < f->obj.span;
+}
+
+/* The newest record of memory with @addr in it. */
+struct query {
+	unsigned long addr;
+	unsigned int kinds;	/* of these, as bits */
+	bool freed, allocated;	/* of a free, of an allocation, or either */
+	unsigned long before;	/* older than this number */
+	struct kasan_vmalloc_found found;
+};
+
+static void match_record(const struct kasan_vmalloc_object *obj, unsigned long nr, void *arg)
+{
+	struct query *q = arg;
+	struct kasan_vmalloc_found f = { .obj = *obj, .nr = nr, .cpu = -1 };
+
+	if (nr <= q->found.nr || nr >= q->before || !(BIT(obj->kind) & q->kinds) ||
+	    !(obj->freed ? q->freed : q->allocated))
+		return;
+	if (obj->kind == KASAN_VMALLOC_PERCPU ? move_to_cpu(&f, q->addr) :
+						q->addr - obj->start < obj->span)
+		q->found = f;
+}
+
+static bool find_record(struct query *q)
+{
+	q->found.nr = 0;
+	kasan_vmalloc_walk_history(match_record, q);
+	return q->found.nr;
+}
+
+/* A free says who freed it, and an earlier allocation who allocated it. */
+static void add_allocation(struct kasan_vmalloc_found *f, unsigned long addr)
+{
+	struct query q = {
+		.addr = addr, .kinds = BIT(f->obj.kind),
+		.allocated = true, .before = f->nr,
+	};
+
+	if (f->obj.alloc.stack || !find_record(&q) || q.found.obj.start != f->obj.start)
+		return;
+	f->obj.alloc = q.found.obj.alloc;
+	f->obj.size = q.found.obj.size;
+}
+
+/* A mapping of vm_map_ram() in @va, whose record is gone: as shadow has it. */
+static void find_mapping(struct kasan_vmalloc_found *f, unsigned long addr, const struct vmap_area *va)
+{
+	unsigned long start = round_down(addr, PAGE_SIZE), end = start + PAGE_SIZE;
+
+	while (start > va->va_start && state_at(start - 1) == LIVE)
+		start -= PAGE_SIZE;
+	while (end < va->va_end && state_at(end) == LIVE)
+		end += PAGE_SIZE;
+	memset(f, 0, sizeof(*f));
+	f->obj.kind = KASAN_VMALLOC_RAM;
+	f->obj.start = start;
+	f->obj.size = end - start;
+}
+
+/* The area @va with the vm_struct @vm, of which both are copies. */
+static enum kasan_vmalloc_place describe_area(struct kasan_vmalloc_found *f, enum state state, unsigned long addr,
+				const struct vmap_area *va, const struct vm_struct *vm)
+{
+	struct vmap_area again_va;
+	struct vm_struct again;
+
+	memset(f, 0, sizeof(*f));
+	kasan_vmalloc_describe_vm(&f->obj, vm);
+	/* The first bytes of what vfree_atomic() has queued are accessible. */
+	f->obj.freed = state == FREED || f->obj.info & KASAN_VM_QUEUED;
+	/* Is it still there? Else the tracks are anybody's. */
+	if (!kasan_vmalloc_peek_tracks(&f->obj, va->vm) ||
+	    !peek_vmap_area(addr, 0, &again_va, &again) || again_va.vm != va->vm ||
+	    again.addr != vm->addr) {
+		memset(&f->obj.alloc, 0, sizeof(f->obj.alloc));
+		memset(f->obj.aux, 0, sizeof(f->obj.aux));
+	}
+	return KASAN_VMALLOC_IN_OBJECT;
+}
+
+/* The chunk of per-cpu memory that @vm is of, or 0. The first one can be in vmalloc space. */
+static unsigned long chunk_of(const struct vm_struct *vm)
+{
+	unsigned long start = (unsigned long)kasan_reset_tag(vm->addr);
+
+	if (vm->kasan.flags & KASAN_VM_CHUNK)
+		return vm->kasan.chunk;
+	return nr_units && start == (unsigned long)pcpu_base_addr + units[0].offset ? start : 0;
+}
+
+/* What is there where no area is: the last that was freed there. */
+static enum kasan_vmalloc_place find_freed(struct kasan_vmalloc_found *f, unsigned long addr)
+{
+	struct query q = {
+		.addr = addr, .kinds = ~(u32)BIT(KASAN_VMALLOC_CHUNK),
+		.freed = true, .before = ULONG_MAX,
+	};
+	struct query chunk = {
+		.addr = addr, .kinds = BIT(KASAN_VMALLOC_CHUNK),
+		.freed = true, .before = ULONG_MAX,
+	};
+	bool known = find_record(&q);
+
+	/* In a chunk that is gone what was there before it is of no interest. */
+	if (find_record(&chunk) && chunk.found.nr > q.found.nr &&
+	    (!known || q.found.obj.kind != KASAN_VMALLOC_PERCPU)) {
+		*f = chunk.found;
+		f->cpu = cpu_in_chunk(addr, f->obj.chunk);
+		return KASAN_VMALLOC_IN_PERCPU;
+	}
+	if (!known)
+		return KASAN_VMALLOC_UNKNOWN;
+	*f = q.found;
+	add_allocation(f, addr);
+	return KASAN_VMALLOC_IN_OBJECT;
+}
+
+/* Which object @addr is in. */
+static enum kasan_vmalloc_place find_at(struct kasan_vmalloc_found *f, unsigned long addr)
+{
+	enum state state = state_at(addr);
+	unsigned long chunk;
+	struct vmap_area va;
+	struct vm_struct vm;
+
+	memset(f, 0, sizeof(*f));
+	if (!peek_vmap_area(addr, 0, &va, &vm))
+		/* Poison that is not FREED was set after what was freed here. */
+		return state == OUTSIDE ? KASAN_VMALLOC_UNKNOWN : find_freed(f, addr);
+
+	chunk = va.vm ? chunk_of(&vm) : 0;
+	if (va.vm && !chunk)
+		return describe_area(f, state, addr, &va, &vm);
+
+	if (state == FREED || state == LIVE) {
+		struct query q = {
+			.addr = addr,
+			.kinds = BIT(chunk ? KASAN_VMALLOC_PERCPU : KASAN_VMALLOC_RAM),
+			.freed = true, .allocated = true, .before = ULONG_MAX,
+		};
+
+		/* One that may be of an earlier user of this space is not believed. */
+		if (find_record(&q) && q.found.obj.freed == (state == FREED) &&
+		    q.found.nr >= kasan_vmalloc_history_complete_since()) {
+			*f = q.found;
+			if (f->obj.freed)
+				add_allocation(f, addr);
+			return KASAN_VMALLOC_IN_OBJECT;
+		}
+	}
+	f->obj.freed = state == FREED;
+	if (chunk) {
+		f->cpu = cpu_in_chunk(addr, chunk);
+		return KASAN_VMALLOC_IN_PERCPU;
+	}
+	if (state == LIVE) {
+		find_mapping(f, addr, &va);
+		return KASAN_VMALLOC_IN_OBJECT;
+	}
+	return KASAN_VMALLOC_IN_RAM;
+}
+
+/* Freed objects have no shadow where they were large: the nearest to either side. */
+struct nearest {
+	unsigned long addr, below, above;
+};
+
+static void match_nearest(const struct kasan_vmalloc_object *obj, unsigned long nr, void *arg)
+{
+	unsigned long first = obj->start, last = obj->start + obj->size - 1;
+	struct nearest *n = arg;
+
+	if (!obj->freed || obj->kind != KASAN_VMALLOC_AREA)
+		return;
+	if (last < n->addr && last > n->below && n->addr - last < NEAR &&
+	    state_at(last) == NOTHING)
+		n->below = last;
+	if (first > n->addr && first - n->addr < NEAR && (!n->above || first < n->above) &&
+	    state_at(first) == NOTHING)
+		n->above = first;
 }
 
 /**
- * kasan_describe_vmalloc - say which memory in vmalloc space an address is in
+ * kasan_vmalloc_find - which object an address is in, or nearest to
+ * @f: filled in
  * @addr: the address
  *
- * Context: A report, so any.
+ * Context: Any. Takes no lock.
+ * Return: what is known.
  */
-void kasan_describe_vmalloc(const void *addr)
+enum kasan_vmalloc_place kasan_vmalloc_find(struct kasan_vmalloc_found *f, unsigned long addr)
 {
-	unsigned long a = (unsigned long)addr, end;
-	struct object obj;
-	const char *where;
-	unsigned long nr;
+	struct nearest n = { .addr = addr };
+	enum kasan_vmalloc_place place = find_at(f, addr);
+	unsigned long at;
+	struct kasan_vmalloc_found near;
 
-	if (!find_object(addr, &obj, &nr)) {
-		pr_err("The buggy address belongs to no area of vmalloc space, nor is one known that was freed\n");
+	if (place == KASAN_VMALLOC_IN_OBJECT && addr - f->obj.start < f->obj.size)
+		return place;
+	if (state_at(addr) == FREED)
+		return place;
+
+	n.below = find_below(addr);
+	n.above = find_above(addr);
+	kasan_vmalloc_walk_history(match_nearest, &n);
+	if (!n.below && !n.above)
+		return place;
+	at = !n.above || (n.below && addr - n.below <= n.above - addr) ? n.below : n.above;
+	if (find_at(&near, at) == KASAN_VMALLOC_IN_OBJECT) {
+		*f = near;
+		return KASAN_VMALLOC_IN_OBJECT;
+	}
+	/* What is nearest is not known: do not blame what is further away. */
+	return place;
+}
+
+/* -------------------------------- The text -------------------------------- */
+
+static void print_stack_owner(const struct kasan_vmalloc_object *obj)
+{
+	struct task_struct *process, *task;
+
+	if (!IS_ENABLED(CONFIG_VMAP_STACK) || obj->size != THREAD_SIZE)
+		return;
+	rcu_read_lock();
+	for_each_process_thread(process, task)
+		if (READ_ONCE(task->stack) == (void *)obj->start)
+			pr_err("which is the stack of task %s/%d\n",
+			       task->comm, task_pid_nr(task));
+	rcu_read_unlock();
+}
+
+static void print_kind(const struct kasan_vmalloc_found *f)
+{
+	const struct kasan_vmalloc_object *obj = &f->obj;
+
+	switch (obj->kind) {
+	case KASAN_VMALLOC_RAM:
+		pr_err("which %s mapped by vm_map_ram()\n", obj->freed ? "was" : "is");
+		return;
+	case KASAN_VMALLOC_PERCPU:
+		pr_err("which %s per-cpu memory of CPU %d\n", obj->freed ? "was" : "is", f->cpu);
 		return;
 	}
 
-	if (obj.alloc.stack) {
-		kasan_print_track(&obj.alloc, "Allocated");
-		pr_err("\n");
-	}
-	if (obj.freed && obj.free.stack) {
-		kasan_print_track(&obj.free, "Freed");
-		pr_err("\n");
-	} else if (obj.freed) {
-		pr_err("Being freed by task %u\n\n", obj.free.pid);
-	}
+	if (obj->module)
+		pr_err("which %s memory of module %s\n", obj->freed ? "was" : "is", obj->module);
+	if (obj->info & KASAN_VM_STACK)
+		pr_err("which was the stack of task %u\n", obj->free.pid);
+	else if (!obj->freed)
+		print_stack_owner(obj);
 
-	end = obj.start + obj.size;
-	where = a < obj.start ? "to the left" :
-		a >= end ? "to the right" : "inside";
-	pr_err("The buggy address is located %lu bytes %s of\n"
-	       " %s%lu-byte region [%lx, %lx)\n",
-	       a < obj.start ? obj.start - a : a >= end ? a - end : a - obj.start,
-	       where, obj.freed ? "freed " : "allocated ", obj.size,
-	       obj.start, end);
-	print_kind(&obj);
-	if (nr < complete_since())
-		pr_err("That was long ago: the space can have been used again since\n");
+	if (!obj->caller) {
+		pr_err("in an area that was registered at boot\n");
+		return;
+	}
+	pr_err("in a %lu-page area of %s, allocated by %pS\n",
+	       DIV_ROUND_UP(obj->size, PAGE_SIZE),
+	       obj->vm_flags & VM_IOREMAP ? "ioremap" :
+	       obj->vm_flags & VM_SPARSE ? "a sparse mapping" :
+	       obj->vm_flags & VM_MAP ? "vmap" :
+	       obj->vm_flags & VM_ALLOC ? "vmalloc" : "get_vm_area",
+	       obj->caller);
+}
+
+static void print_object(const void *addr, struct kasan_vmalloc_found *f)
+{
+	struct kasan_vmalloc_object *obj = &f->obj;
+
+	if (obj->alloc.stack) {
+		kasan_print_track(&obj->alloc, "Allocated");
+		pr_err("\n");
+	}
+	if (obj->freed && obj->free.stack) {
+		kasan_print_track(&obj->free, "Freed");
+		pr_err("\n");
+	} else if (obj->freed && obj->free.pid) {
+		/* The stack is known when the free is complete. */
+		pr_err("Being freed by task %u\n\n", obj->free.pid);
+	}
+	kasan_print_aux_handles(obj->aux);
+
+	kasan_print_location(addr, obj->start, obj->size, obj->freed ? "freed " : "allocated ");
+	print_kind(f);
+	if (f->nr && f->nr < kasan_vmalloc_history_complete_since())
+		pr_err("Note: this record is old, the address may have been reused since\n");
+}
+
+/* The bad byte itself; KASAN looks in steps of a granule from @addr on. */
+static unsigned long exact_byte(unsigned long addr, unsigned long first_bad_addr)
+{
+	unsigned long byte = round_down(first_bad_addr, KASAN_GRANULE_SIZE);
+	u8 shadow;
+
+	if (!get_kernel_nofault(shadow, (u8 *)kasan_mem_to_shadow((void *)byte)) &&
+	    shadow < KASAN_GRANULE_SIZE)
+		byte += shadow;
+	return max(byte, addr);
+}
+
+/**
+ * kasan_describe_vmalloc - say which memory in vmalloc space an access is about
+ * @addr: where the access begins
+ * @first_bad_addr: the first of its bytes that is bad, or one in its granule
+ *
+ * Context: A report, so any.
+ */
+void kasan_describe_vmalloc(const void *addr, const void *first_bad_addr)
+{
+	struct kasan_vmalloc_found f;
+
+	switch (kasan_vmalloc_find(&f, exact_byte((unsigned long)addr,
+						  (unsigned long)first_bad_addr))) {
+	case KASAN_VMALLOC_IN_OBJECT:
+		print_object(addr, &f);
+		return;
+	case KASAN_VMALLOC_IN_PERCPU:
+		pr_err("The buggy address is in per-cpu memory of CPU %d%s\n", f.cpu,
+		       f.obj.freed ? ", which was freed" : "");
+		return;
+	case KASAN_VMALLOC_IN_RAM:
+		pr_err("The buggy address is in memory of vm_map_ram()%s\n",
+		       f.obj.freed ? ", which was unmapped" : "");
+		return;
+	case KASAN_VMALLOC_UNKNOWN:
+		pr_err("The buggy address is not in any vmalloc area, live or recently freed\n");
+	}
 }
 
 /**
@@ -589,50 +511,53 @@ void kasan_describe_vmalloc(const void *addr)
  */
 const char *kasan_vmalloc_bug_type(const void *addr)
 {
-	struct object obj;
-	unsigned long nr;
+	unsigned long a = (unsigned long)addr;
+	struct kasan_vmalloc_found f;
 
-	if (!find_object(addr, &obj, &nr))
+	if (kasan_vmalloc_find(&f, a) == KASAN_VMALLOC_UNKNOWN)
 		return "vmalloc-wild-access";
-	return obj.freed ? "vmalloc-use-after-free" : "vmalloc-out-of-bounds";
+	return f.obj.freed && a - f.obj.start < PAGE_ALIGN(f.obj.size) ? "vmalloc-use-after-free" :
+							     "vmalloc-out-of-bounds";
 }
 
 /**
- * kasan_report_bad_vfree - vfree() or vunmap() finds no area
- * @addr: what it was given
- * @ip: who called it
+ * kasan_vmalloc_freed_start - where does memory that was freed begin?
+ * @addr: an address in it
  *
- * Context: As vfree().
+ * Context: Any.
+ * Return: the address, or 0 if that is not known.
  */
-void kasan_report_bad_vfree(const void *addr, unsigned long ip)
+unsigned long kasan_vmalloc_freed_start(const void *addr)
 {
-	enum kasan_report_type type = KASAN_REPORT_INVALID_FREE;
-	struct object obj;
-	unsigned long nr;
+	struct kasan_vmalloc_found f;
 
-	if (is_vmalloc_or_module_addr(addr) && is_freed(addr) &&
-	    find_freed((unsigned long)addr, &obj, &nr) &&
-	    obj.start == (unsigned long)addr)
-		type = KASAN_REPORT_DOUBLE_FREE;
-	kasan_report_invalid_free((void *)addr, ip, type);
+	return find_at(&f, (unsigned long)kasan_reset_tag(addr)) == KASAN_VMALLOC_IN_OBJECT &&
+	       f.obj.freed ? f.obj.start : 0;
 }
 
-static int __init kasan_vmalloc_history_init(void)
+static int __init compare_units(const void *a, const void *b)
 {
-	struct record *records;
+	unsigned long left = ((const struct unit *)a)->offset;
+	unsigned long right = ((const struct unit *)b)->offset;
+
+	return left < right ? -1 : left > right;
+}
+
+static int __init kasan_vmalloc_report_init(void)
+{
+	struct unit *table;
+	unsigned int n = 0;
 	int cpu;
 
-	if (!history)
-		return 0;
-	history = roundup_pow_of_two(history);
-	for_each_possible_cpu(cpu) {
-		records = kvcalloc_node(history, sizeof(*records), GFP_KERNEL,
-					cpu_to_node(cpu));
-		if (!records)
-			return -ENOMEM;
-		/* Before there are any, nothing is recorded. */
-		WRITE_ONCE(per_cpu(rings, cpu).records, records);
-	}
+	table = kcalloc(num_possible_cpus(), sizeof(*table), GFP_KERNEL);
+	if (!table)
+		return -ENOMEM;
+	for_each_possible_cpu(cpu)
+		table[n++] = (struct unit){ pcpu_unit_offsets[cpu], cpu };
+	sort(table, n, sizeof(*table), compare_units, NULL);
+	units = table;
+	/* Until this is set, no per-cpu memory is recognized. */
+	smp_store_release(&nr_units, n);
 	return 0;
 }
-core_initcall(kasan_vmalloc_history_init);
+core_initcall(kasan_vmalloc_report_init);

@@ -146,11 +146,13 @@
 #include <linux/init.h>
 #include <linux/list.h>
 #include <linux/memblock.h>
+#include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/pgalloc.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/shrinker.h>
 #include <linux/spinlock.h>
@@ -181,6 +183,9 @@ static_assert((KASAN_GRANULE_SIZE + 1) * SHADOW_AREA_REF <= INT_MAX);
 
 /* Pages given back for one TLB flush. */
 #define SHADOW_BATCH		512
+
+/* Pages that the shrinker looks at for each that it is to give back. */
+#define SHADOW_SCAN_FACTOR	16
 
 /* One in so many releases of a CPU looks at the idle limit. */
 #define SHADOW_TRIM_INTERVAL	64
@@ -484,7 +489,7 @@ static bool shadow_unmap(struct page *page, bool pending)
 	return true;
 }
 
-/* Free pages that shadow_unmap() took, after the flush. */
+/* Free pages that shadow_unmap() took, after the flush. There may be very many. */
 static void shadow_free(struct list_head *batch)
 {
 	struct page *page, *next;
@@ -499,16 +504,17 @@ static void shadow_free(struct list_head *batch)
 		account_idle(page_pgdat(page), -1);
 		page_ref_unfreeze(page, 1);
 		__free_page(page);
+		cond_resched();
 	}
 }
 
 /*
- * Give back up to @max idle pages, looking at up to *@look pages, which counts
- * down.
+ * Give back up to @max idle pages. Look at up to *@nr_to_scan pages, and count
+ * that down; it is 0 when there are none left to look at.
  *
- * Return: the number of pages that went.
+ * Return: the number of pages that were given back.
  */
-static unsigned long shadow_reclaim_batch(unsigned long max, unsigned long *look)
+static unsigned long shadow_reclaim_batch(unsigned long max, unsigned long *nr_to_scan)
 {
 	struct page *page;
 	unsigned long nr = 0;
@@ -517,8 +523,12 @@ static unsigned long shadow_reclaim_batch(unsigned long max, unsigned long *look
 	lockdep_assert_held(&reclaim_mutex);
 
 	spin_lock(&store.lock);
-	while (*look && nr < max && !list_empty(&store.pages)) {
-		--*look;
+	while (*nr_to_scan && nr < max) {
+		if (list_empty(&store.pages)) {
+			*nr_to_scan = 0;
+			break;
+		}
+		--*nr_to_scan;
 		page = list_first_entry(&store.pages, struct page, lru);
 		if (shadow_unmap(page, true)) {
 			list_move(&page->lru, &batch);
@@ -561,13 +571,13 @@ static unsigned long shadow_reclaim_batch(unsigned long max, unsigned long *look
  */
 unsigned long kasan_shadow_reclaim(unsigned long nr)
 {
-	unsigned long look = READ_ONCE(store.nr_mapped);
+	unsigned long nr_to_scan = READ_ONCE(store.nr_mapped);
 	unsigned long freed = 0;
 
-	while (freed < nr && look) {
+	while (freed < nr && nr_to_scan) {
 		mutex_lock(&reclaim_mutex);
 		freed += shadow_reclaim_batch(min(nr - freed, SHADOW_BATCH),
-					      &look);
+					      &nr_to_scan);
 		mutex_unlock(&reclaim_mutex);
 		cond_resched();
 	}
@@ -602,10 +612,23 @@ static unsigned long shadow_shrink_count(struct shrinker *shrinker,
 	return nr_idle() ?: SHRINK_EMPTY;
 }
 
+/*
+ * Objects are idle pages, but the list has live ones as well, so look at a few
+ * more than are asked for. Do not wait for a reclaim that is running: every task
+ * that allocates may be here.
+ */
 static unsigned long shadow_shrink_scan(struct shrinker *shrinker,
 					struct shrink_control *sc)
 {
-	return kasan_shadow_reclaim(sc->nr_to_scan) ?: SHRINK_STOP;
+	unsigned long nr_to_scan = min(sc->nr_to_scan, SHADOW_BATCH) * SHADOW_SCAN_FACTOR;
+	unsigned long freed = 0;
+
+	if (!mutex_trylock(&reclaim_mutex))
+		return SHRINK_STOP;
+	/* one batch, so one flush */
+	freed = shadow_reclaim_batch(min(sc->nr_to_scan, SHADOW_BATCH), &nr_to_scan);
+	mutex_unlock(&reclaim_mutex);
+	return freed;
 }
 
 /*
@@ -668,20 +691,22 @@ static __always_inline bool shadow_get(pte_t *slot, struct shadow_tally *revived
 	int refs;
 
 	for (;;) {
-		pte = ptep_get_lockless(slot);
-		if (pte_none(pte))
-			return false;
-
 		/*
-		 * Between the load above and this the page can have been
-		 * reclaimed and be anybody's. The count may be added to all the
-		 * same, see folio_try_get(); only then it is looked at whose it
-		 * is. page_ref_add_unless() does not tell the old value.
+		 * The page may be reclaimed after the PTE is read, and reused.
+		 * Its count may be raised nevertheless, as folio_try_get() does;
+		 * the PTE is compared afterwards. RCU keeps the struct page in
+		 * place from the load of the PTE on, see shadow_hotplug().
 		 */
+		rcu_read_lock();
+		pte = ptep_get_lockless(slot);
+		if (pte_none(pte)) {
+			rcu_read_unlock();
+			return false;
+		}
 		page = pte_page(pte);
 		kasan_shadow_step(KASAN_SHADOW_GET_LOADED);
-		refs = atomic_fetch_add_unless(&page->_refcount,
-					       SHADOW_AREA_REF, 0);
+		refs = kasan_page_ref_try_add(page, SHADOW_AREA_REF);
+		rcu_read_unlock();
 		if (!refs) {
 			count_event(KASAN_SHADOW_FROZEN);
 			return false;
@@ -1351,6 +1376,19 @@ static const struct kernel_param_ops idle_limit_ops = {
 };
 module_param_cb(idle_limit, &idle_limit_ops, NULL, 0644);
 
+/*
+ * The memory that has gone offline loses its struct pages next. A populate that
+ * read a PTE of one of these pages, before the page was reclaimed and isolated,
+ * may still be about to raise its count, see shadow_get(): wait for it.
+ */
+static int __maybe_unused shadow_hotplug(struct notifier_block *nb,
+					 unsigned long action, void *arg)
+{
+	if (action == MEM_OFFLINE)
+		synchronize_rcu();
+	return NOTIFY_OK;
+}
+
 static int __init kasan_shadow_init(void)
 {
 	struct shrinker *shrinker;
@@ -1375,6 +1413,7 @@ static int __init kasan_shadow_init(void)
 	shrinker->scan_objects = shadow_shrink_scan;
 	shrinker->batch = SHADOW_BATCH;
 	shrinker_register(shrinker);
+	hotplug_memory_notifier(shadow_hotplug, DEFAULT_CALLBACK_PRI);
 	return 0;
 }
 core_initcall(kasan_shadow_init);

@@ -19,6 +19,7 @@
 #include <linux/completion.h>
 #include <linux/cpu.h>
 #include <linux/execmem.h>
+#include <linux/io.h>
 #include <linux/irq_work.h>
 #include <linux/kasan-checks.h>
 #include <linux/kasan.h>
@@ -40,6 +41,7 @@
 
 #include "../internal.h"
 #include "kasan.h"
+#include "vmalloc_history.h"
 #include "vmalloc_shadow.h"
 
 /* What reports call the things that go wrong. */
@@ -65,6 +67,9 @@ static struct {
 	char object[64];	/* "allocated 100-byte region" */
 	char alloc[800];	/* functions in the stack of the allocation */
 	char free[800];		/* and of the free */
+	char aux[800];		/* and of work that was queued with it */
+	char module[32];	/* whose memory it is */
+	int cpu;		/* of per-cpu memory; else -1 */
 	char *stack;		/* the stack that is being printed, or NULL */
 } report;
 
@@ -104,6 +109,9 @@ static void probe_console(void *unused, const char *buf, size_t len)
 		report.object[0] = '\0';
 		report.alloc[0] = '\0';
 		report.free[0] = '\0';
+		report.aux[0] = '\0';
+		report.module[0] = '\0';
+		report.cpu = -1;
 		report.stack = NULL;
 		WRITE_ONCE(report.nr, report.nr + 1);
 		return;
@@ -120,6 +128,17 @@ static void probe_console(void *unused, const char *buf, size_t len)
 		report.stack = report.alloc;
 	} else if (strnstr(buf, "Freed by task", len)) {
 		report.stack = report.free;
+	} else if (strnstr(buf, "Last potentially related work creation", len)) {
+		report.stack = report.aux;
+	} else if (strnstr(buf, "Second to last", len)) {
+		report.stack = NULL;
+	} else if ((s = after("memory of module ", buf, len))) {
+		copy_word(report.module, sizeof(report.module), s, end, '\n');
+	} else if ((s = after("per-cpu memory of CPU ", buf, len))) {
+		char cpu[12];
+
+		copy_word(cpu, sizeof(cpu), s, end, '\n');
+		report.cpu = simple_strtoul(cpu, NULL, 10);
 	} else if (report.stack && strnstr(buf, "+0x", len)) {
 		size_t used = strlen(report.stack);
 
@@ -164,7 +183,7 @@ static void expect_report(struct kunit *test, const char *kind,
  * The report that there was last says where the access was, of what object, and
  * has these functions in the stacks of its allocation and free.
  */
-static void expect_object(struct kunit *test, unsigned long distance,
+static void __expect_object(struct kunit *test, int line, unsigned long distance,
 			  const char *where, const char *state, size_t size,
 			  const char *alloc, const char *free)
 {
@@ -173,9 +192,9 @@ static void expect_object(struct kunit *test, unsigned long distance,
 	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC_HISTORY))
 		return;
 	snprintf(text, sizeof(text), "%lu bytes %s of", distance, where);
-	KUNIT_EXPECT_STREQ(test, report.where, text);
+	KUNIT_EXPECT_STREQ_MSG(test, report.where, text, "from line %d", line);
 	snprintf(text, sizeof(text), "%s %zu-byte region ", state, size);
-	KUNIT_EXPECT_STREQ(test, report.object, text);
+	KUNIT_EXPECT_STREQ_MSG(test, report.object, text, "from line %d", line);
 	if (alloc)
 		KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(report.alloc, alloc),
 					  "%s is not in:%s", alloc, report.alloc);
@@ -185,6 +204,8 @@ static void expect_object(struct kunit *test, unsigned long distance,
 	else
 		KUNIT_EXPECT_STREQ(test, report.free, "");
 }
+
+#define expect_object(test, args...)	__expect_object(test, __LINE__, args)
 
 /* Instead of a byte of shadow. */
 #define NO_SHADOW	0x100
@@ -506,6 +527,30 @@ static void vm_map_ram_uaf(struct kunit *test)
 }
 
 /* The first chunk is in the linear map, where per-cpu memory is not checked. */
+static noinline u8 __percpu *percpu_in_vmalloc(struct kunit *test, size_t size)
+{
+	enum { MAX = 4000 };
+	u8 __percpu **fill = kvcalloc(MAX, sizeof(*fill), GFP_KERNEL);
+	u8 __percpu *ptr = NULL;
+	int i;
+
+	if (!IS_ENABLED(CONFIG_SMP))
+		kunit_skip(test, "Test requires CONFIG_SMP=y");
+	KUNIT_ASSERT_NOT_NULL(test, fill);
+	for (i = 0; i < MAX; i++) {
+		ptr = __alloc_percpu(size, 1);
+		if (!ptr || is_vmalloc_addr(per_cpu_ptr(ptr, 0)))
+			break;
+		fill[i] = ptr;
+		ptr = NULL;
+	}
+	while (i--)
+		free_percpu(fill[i]);
+	kvfree(fill);
+	KUNIT_ASSERT_TRUE(test, ptr);
+	return ptr;
+}
+
 static void percpu_oob_uaf(struct kunit *test)
 {
 	enum { SIZE = 1021, MAX = 200 };
@@ -824,7 +869,7 @@ static void history_begun(struct kunit *test)
 	need_history(test);
 	p = who_allocates(100);
 	KUNIT_ASSERT_NOT_NULL(test, p);
-	kasan_record_vm_area_free(find_vm_area(p));
+	kasan_record_vm_area_free(find_vm_area(p), p, _THIS_IP_);
 	kasan_poison_vmalloc(p, PAGE_SIZE);
 	EXPECT_REPORT(test, UAF, check_byte(p + 1));
 	expect_object(test, 1, "inside", "freed", 100,
@@ -992,14 +1037,14 @@ static void bad_vfree(struct kunit *test)
 	need_history(test);
 	p = vmalloc_at(space, 3 * PAGE_SIZE);
 	KUNIT_ASSERT_NOT_NULL(test, p);
-	EXPECT_REPORT(test, "invalid-free", kasan_report_bad_vfree(p + 8, _THIS_IP_));
+	EXPECT_REPORT(test, "invalid-free", kasan_report_bad_vfree(p + 8, _THIS_IP_, false));
 	expect_object(test, 8, "inside", "allocated", 3 * PAGE_SIZE,
 		      "vmalloc_at", NULL);
 	vfree(p);
-	EXPECT_REPORT(test, "double-free", kasan_report_bad_vfree(p, _THIS_IP_));
+	EXPECT_REPORT(test, "double-free", kasan_report_bad_vfree(p, _THIS_IP_, false));
 	expect_object(test, 0, "inside", "freed", 3 * PAGE_SIZE,
 		      "vmalloc_at", "bad_vfree");
-	EXPECT_REPORT(test, "invalid-free", kasan_report_bad_vfree(p + 8, _THIS_IP_));
+	EXPECT_REPORT(test, "invalid-free", kasan_report_bad_vfree(p + 8, _THIS_IP_, false));
 	settle();
 }
 
@@ -1034,6 +1079,553 @@ static void any_context(struct kunit *test)
 	expect_report(test, UAF, "check_in_irq", "an access in an interrupt");
 	expect_object(test, 0, "inside", "freed", 100,
 		      "who_allocates", "who_frees");
+}
+
+/* --------------------------- Which memory it was --------------------------- */
+
+/* What boot code registered has bounds, and no allocator. */
+static void early_areas(struct kunit *test)
+{
+	struct kasan_vmalloc_found f;
+	struct vmap_area va;
+	struct vm_struct vm;
+	unsigned long addr = VMALLOC_START;
+
+	need_history(test);
+	while (peek_vmap_area(addr, 1, &va, &vm) || (addr == VMALLOC_START &&
+	       peek_vmap_area(addr, 0, &va, &vm))) {
+		addr = va.va_start;
+		if (!va.vm || vm.caller)
+			continue;
+		KUNIT_EXPECT_NE(test, kasan_vmalloc_find(&f, addr + 8), KASAN_VMALLOC_UNKNOWN);
+		KUNIT_EXPECT_NE(test, f.obj.size + (f.cpu >= 0), 0);
+	}
+}
+
+/* An address that the kernel maps for a device; nothing accesses it here. */
+static void *map_device(struct kunit *test, struct vm_struct **vm)
+{
+	phys_addr_t phys = (phys_addr_t)(max_pfn + 0x10000) << PAGE_SHIFT;
+	unsigned long addr;
+
+	*vm = get_vm_area(PAGE_SIZE, VM_IOREMAP);
+	KUNIT_ASSERT_NOT_NULL(test, *vm);
+	addr = (unsigned long)(*vm)->addr;
+	KUNIT_ASSERT_EQ(test, ioremap_page_range(addr, addr + PAGE_SIZE, phys, PAGE_KERNEL), 0);
+	return (*vm)->addr;
+}
+
+/* Memory of a device has no struct page, so a report does without. */
+static void no_page(struct kunit *test)
+{
+	struct vm_struct *vm;
+	u8 *p = map_device(test, &vm), *q;
+
+	EXPECT_REPORT(test, OOB, kasan_check_read(p + 4092, 8));
+	expect_object(test, 4092, "inside", "allocated", PAGE_SIZE, "map_device", NULL);
+	KUNIT_EXPECT_NULL(test, kasan_vmalloc_to_page(p));
+	free_vm_area(vm);
+	EXPECT_REPORT(test, UAF, check_byte(p));
+	expect_object(test, 0, "inside", "freed", PAGE_SIZE, "map_device", "no_page");
+
+	/* and the next report comes */
+	q = vmalloc(100);
+	KUNIT_ASSERT_NOT_NULL(test, q);
+	KUNIT_EXPECT_PTR_EQ(test, kasan_vmalloc_to_page(q), vmalloc_to_page(q));
+	EXPECT_REPORT(test, OOB, read_byte(q + first_bad(100)));
+	vfree(q);
+}
+
+#ifdef CONFIG_HAS_IOMEM
+/* Some architectures free the vm_struct on their own. */
+static void iounmap_uaf(struct kunit *test)
+{
+	void __iomem *io = ioremap((phys_addr_t)(max_pfn + 0x10000) << PAGE_SHIFT, PAGE_SIZE);
+	void *p = (void __force *)io;
+
+	need_history(test);
+	if (!io || !is_vmalloc_addr(p))
+		kunit_skip(test, "Test requires ioremap() in vmalloc space");
+	iounmap(io);
+	EXPECT_REPORT(test, UAF, check_byte(p + 8));
+	expect_object(test, 8, "inside", "freed", PAGE_SIZE, "iounmap_uaf", "iounmap");
+}
+#else
+static void iounmap_uaf(struct kunit *test)
+{
+	kunit_skip(test, "Test requires CONFIG_HAS_IOMEM=y");
+}
+#endif
+
+static void *irq_victim;
+
+static noinline void irq_frees(struct irq_work *unused)
+{
+	vfree(irq_victim);
+	barrier();
+}
+
+static void free_in_irq(void *p)
+{
+	struct irq_work work = IRQ_WORK_INIT_HARD(irq_frees);
+
+	irq_victim = p;
+	irq_work_queue(&work);
+	irq_work_sync(&work);
+}
+
+/* The work of vfree() in an interrupt is done. */
+static void wait_for_vfree(void *p)
+{
+	int i;
+
+	for (i = 0; i < 1000 && find_vm_area(p); i++)
+		schedule_timeout_uninterruptible(1);
+}
+
+/* vfree() in an interrupt counts from when it is called, not when a worker gets to it. */
+static void vfree_in_irq(struct kunit *test)
+{
+	static const size_t sizes[] = { 4, 16, 100, 5000, 70000 };
+	int i;
+	u8 *p;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		size_t size = sizes[i];
+
+		p = who_allocates(size);
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		/* the worker runs on this CPU, or is waited for */
+		preempt_disable();
+		free_in_irq(p);
+		if (size > 24 && size < kasan_vmalloc_share) {
+			EXPECT_REPORT(test, UAF, check_byte(p + size - 1));
+			expect_object(test, size - 1, "inside", "freed", size,
+				      "who_allocates", "irq_frees");
+			/* what does the same a second time */
+			expect_no_report(test);
+			free_in_irq(p);
+			expect_report(test, "double-free", "irq_frees", "a second vfree()");
+			expect_object(test, 0, "inside", "freed", size,
+				      "who_allocates", "irq_frees");
+		}
+		preempt_enable();
+		wait_for_vfree(p);
+		EXPECT_REPORT(test, UAF, check_byte(p));
+		expect_object(test, 0, "inside", "freed", size,
+			      "who_allocates", "irq_frees");
+	}
+
+	/* large ones are freed by the worker */
+	p = who_allocates(SZ_2M);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	free_in_irq(p);
+	wait_for_vfree(p);
+	if (shadow_byte(p + SZ_1M) != NO_SHADOW)
+		EXPECT_REPORT(test, UAF, check_byte(p + SZ_1M));
+	if (IS_ENABLED(CONFIG_KASAN_VMALLOC_HISTORY)) {
+		struct kasan_vmalloc_found f;
+
+		KUNIT_EXPECT_EQ(test, kasan_vmalloc_find(&f, (unsigned long)p + SZ_1M),
+				KASAN_VMALLOC_IN_OBJECT);
+		KUNIT_EXPECT_TRUE(test, f.obj.freed);
+		KUNIT_EXPECT_EQ(test, f.obj.size, SZ_2M);
+		KUNIT_EXPECT_EQ(test, f.obj.free.pid, current->pid);
+	}
+}
+
+struct with_rcu {
+	u8 bytes[5000];
+	struct rcu_head rcu;
+	struct work_struct work;
+};
+
+static void free_with_rcu(struct rcu_head *rcu)
+{
+	vfree(container_of(rcu, struct with_rcu, rcu));
+	barrier();
+}
+
+static void free_with_work(struct work_struct *work)
+{
+	vfree(container_of(work, struct with_rcu, work));
+	barrier();
+}
+
+static noinline void who_queues(struct with_rcu *p, bool work)
+{
+	if (work)
+		schedule_work(&p->work);
+	else
+		call_rcu(&p->rcu, free_with_rcu);
+	barrier();
+}
+
+/* Work and RCU callbacks are remembered with an area as with a slab object. */
+static void aux_stacks(struct kunit *test)
+{
+	int i;
+
+	need_history(test);
+	for (i = 0; i < 2; i++) {
+		struct with_rcu *p = who_allocates(sizeof(*p));
+
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		INIT_WORK(&p->work, free_with_work);
+		who_queues(p, i);
+		if (!i)
+			rcu_barrier();
+		wait_for_vfree(p);
+		EXPECT_REPORT(test, UAF, check_byte(&p->bytes[100]));
+		expect_object(test, 100, "inside", "freed", sizeof(*p), "who_allocates",
+			      i ? "free_with_work" : "free_with_rcu");
+		KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(report.aux, "who_queues"),
+					  "who_queues is not in:%s", report.aux);
+	}
+}
+
+/* Whatever an area is mapped with: accessible from then on, and not longer. */
+static void vmap_flags(struct kunit *test)
+{
+	static const unsigned long flags[] = {
+		0, VM_ALLOC, VM_MAP, VM_USERMAP, VM_MAP | VM_USERMAP, VM_IOREMAP,
+		VM_DMA_COHERENT, VM_ALLOC | VM_MAP, VM_ALLOC | VM_USERMAP,
+	};
+	unsigned long space = fresh_space();
+	struct page *pages[3];
+	struct vm_struct *vm;
+	u8 *p;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		pages[i] = alloc_page(GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+	}
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		/* where an earlier area was freed */
+		p = who_allocates(5 * PAGE_SIZE);
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		vfree(p);
+		vm_unmap_aliases();
+
+		p = vmap(pages, ARRAY_SIZE(pages), flags[i], PAGE_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		write_byte(p);
+		write_byte(p + 3 * PAGE_SIZE - 1);
+		EXPECT_REPORT(test, OOB, check_byte(p + 3 * PAGE_SIZE));
+		expect_object(test, 0, "to the right", "allocated", 3 * PAGE_SIZE,
+			      "vmap_flags", NULL);
+		vunmap(p);
+		EXPECT_REPORT(test, UAF, check_byte(p + PAGE_SIZE));
+		expect_object(test, PAGE_SIZE, "inside", "freed", 3 * PAGE_SIZE,
+			      "vmap_flags", "vmap_flags");
+
+		vm = __get_vm_area_caller(2 * PAGE_SIZE, flags[i], space,
+					  space + 3 * PAGE_SIZE, (void *)_THIS_IP_);
+		KUNIT_ASSERT_NOT_NULL(test, vm);
+		p = vm->addr;
+		check_byte(p);
+		check_byte(p + 2 * PAGE_SIZE - 1);
+		free_vm_area(vm);
+		EXPECT_REPORT(test, UAF, check_byte(p));
+		vm_unmap_aliases();
+	}
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		__free_page(pages[i]);
+}
+
+/* The nearest object to either side, live or freed. */
+static void nearest(struct kunit *test)
+{
+	const size_t screen = 1920000;
+	unsigned long space = fresh_space();
+	struct kasan_vmalloc_found f;
+	u8 *p, *q;
+
+	need_history(test);
+	/* next to what was freed, with nobody else there */
+	p = vmalloc_at(space + STRETCH, 2 * PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	vfree(p);
+	EXPECT_REPORT(test, OOB, check_byte(p + 2 * PAGE_SIZE));
+	expect_object(test, 0, "to the right", "freed", 2 * PAGE_SIZE,
+		      "vmalloc_at", "nearest");
+	EXPECT_REPORT(test, OOB, check_byte(p + 3 * PAGE_SIZE - 1));
+	expect_object(test, PAGE_SIZE - 1, "to the right", "freed", 2 * PAGE_SIZE,
+		      "vmalloc_at", "nearest");
+
+	/* between a live one and a freed one, nearer to either */
+	p = vmalloc_at(space, 100);
+	q = vmalloc_at(space + 2 * PAGE_SIZE, 100);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_NOT_NULL(test, q);
+	vfree(q);
+	EXPECT_REPORT(test, OOB, check_byte(q - 1));
+	expect_object(test, 1, "to the left", "freed", 100, "vmalloc_at", "nearest");
+	EXPECT_REPORT(test, OOB, check_byte(p + PAGE_SIZE));
+	expect_object(test, PAGE_SIZE - 100, "to the right", "allocated", 100,
+		      "vmalloc_at", NULL);
+	vfree(p);
+	EXPECT_REPORT(test, OOB, check_byte(p + PAGE_SIZE));
+	expect_object(test, PAGE_SIZE - 100, "to the right", "freed", 100,
+		      "vmalloc_at", "nearest");
+	settle();
+
+	/* past the guard page: only what is near is named */
+	p = vmalloc_at(space, screen);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_EQ(test, kasan_vmalloc_find(&f, (unsigned long)p + screen + 9600),
+			KASAN_VMALLOC_IN_OBJECT);
+	KUNIT_EXPECT_EQ(test, f.obj.start, (unsigned long)p);
+	KUNIT_EXPECT_FALSE(test, f.obj.freed);
+	KUNIT_EXPECT_STREQ(test, kasan_vmalloc_bug_type(p + screen + 9600), OOB);
+	vfree(p);
+	KUNIT_EXPECT_EQ(test, kasan_vmalloc_find(&f, (unsigned long)p + screen + 9600),
+			KASAN_VMALLOC_IN_OBJECT);
+	KUNIT_EXPECT_EQ(test, f.obj.start, (unsigned long)p);
+	KUNIT_EXPECT_TRUE(test, f.obj.freed);
+	settle();
+}
+
+/* A live area's history is its own. */
+static void nobody_elses(struct kunit *test)
+{
+	unsigned long space = fresh_space();
+	struct kasan_vmalloc_found f;
+	u8 *p;
+	int i;
+
+	need_history(test);
+	p = vmalloc_at(space, 5 * PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	vfree(p);
+	vm_unmap_aliases();
+	p = vmalloc_at(space, 3 * PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	for (i = 0; i < 4; i++) {
+		KUNIT_EXPECT_EQ(test, kasan_vmalloc_find(&f, space + i * PAGE_SIZE),
+				KASAN_VMALLOC_IN_OBJECT);
+		KUNIT_EXPECT_EQ(test, f.obj.size, 3 * PAGE_SIZE);
+		KUNIT_EXPECT_FALSE(test, f.obj.freed);
+	}
+	/* also if it is poison, whatever the reason */
+	kasan_poison_vmalloc(p, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, kasan_vmalloc_find(&f, space), KASAN_VMALLOC_IN_OBJECT);
+	KUNIT_EXPECT_EQ(test, f.obj.size, 3 * PAGE_SIZE);
+	vfree(p);
+	settle();
+}
+
+/* Objects of per-cpu memory: near ones, forgotten ones, of each CPU. */
+static void percpu_near(struct kunit *test)
+{
+	struct kasan_vmalloc_found f;
+	u8 __percpu *first, *a, *b;
+	int cpu;
+	u8 *p;
+
+	need_history(test);
+	/* in front of a chunk there is no shadow */
+	first = percpu_in_vmalloc(test, 8);
+	a = percpu_in_vmalloc(test, 1000);
+	b = percpu_in_vmalloc(test, 40);
+	for_each_possible_cpu(cpu) {
+		p = per_cpu_ptr(a, cpu);
+		EXPECT_REPORT(test, OOB, check_byte(p - 1));
+		expect_object(test, 1, "to the left", "allocated", 1000, "percpu_near", NULL);
+		KUNIT_EXPECT_EQ(test, report.cpu, cpu);
+		EXPECT_REPORT(test, OOB, check_byte(p + 1003));
+		expect_object(test, 3, "to the right", "allocated", 1000, "percpu_near", NULL);
+		KUNIT_EXPECT_EQ(test, report.cpu, cpu);
+		p = per_cpu_ptr(b, cpu);
+		EXPECT_REPORT(test, OOB, kasan_check_read(p + 36, 8));
+		expect_object(test, 36, "inside", "allocated", 40, "percpu_near", NULL);
+	}
+
+	kasan_vmalloc_forget();
+	for_each_possible_cpu(cpu) {
+		p = per_cpu_ptr(a, cpu);
+		for (int i = 0; i < 2; i++) {
+			KUNIT_EXPECT_EQ(test, kasan_vmalloc_find(&f, (unsigned long)p + 1000 * i),
+					KASAN_VMALLOC_IN_PERCPU);
+			KUNIT_EXPECT_EQ(test, f.cpu, cpu);
+		}
+		EXPECT_REPORT(test, OOB, check_byte(p + 1000));
+		KUNIT_EXPECT_STREQ(test, report.where, "");
+		KUNIT_EXPECT_EQ(test, report.cpu, cpu);
+	}
+	free_percpu(a);
+	p = per_cpu_ptr(a, nr_cpu_ids - 1);
+	EXPECT_REPORT(test, UAF, check_byte(p + 999));
+	expect_object(test, 999, "inside", "freed", 1000, NULL, "percpu_near");
+	kasan_vmalloc_forget();
+	EXPECT_REPORT(test, UAF, check_byte(p + 999));
+	KUNIT_EXPECT_STREQ(test, report.where, "");
+	KUNIT_EXPECT_EQ(test, report.cpu, nr_cpu_ids - 1);
+	free_percpu(b);
+	free_percpu(first);
+}
+
+/* A chunk of per-cpu memory that is gone: what was in it is of interest. */
+static void percpu_chunk_gone(struct kunit *test)
+{
+	unsigned long offset = 0;
+	size_t size = PCPU_MIN_UNIT_SIZE;
+	struct kasan_vmalloc_found f;
+	struct vm_struct **vms;
+	unsigned long addr;
+
+	need_history(test);
+	if (!IS_ENABLED(CONFIG_SMP))
+		kunit_skip(test, "Test requires CONFIG_SMP=y");
+	vms = pcpu_get_vm_areas(&offset, &size, 1, PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, vms);
+	addr = (unsigned long)kasan_reset_tag(vms[0]->addr);
+	KUNIT_EXPECT_EQ(test, kasan_vmalloc_find(&f, addr + 1000), KASAN_VMALLOC_IN_PERCPU);
+	KUNIT_EXPECT_FALSE(test, f.obj.freed);
+
+	/* CPU 0 has the first unit here */
+	kasan_record_vmalloc_alloc((void *)addr + 64, 100, KASAN_VMALLOC_PERCPU);
+	kasan_record_vmalloc_free((void *)addr + 64, 100, KASAN_VMALLOC_PERCPU);
+	pcpu_free_vm_areas(vms, 1);
+	KUNIT_EXPECT_EQ(test, kasan_vmalloc_find(&f, addr + 100), KASAN_VMALLOC_IN_OBJECT);
+	KUNIT_EXPECT_EQ(test, f.obj.kind, KASAN_VMALLOC_PERCPU);
+	KUNIT_EXPECT_EQ(test, f.obj.size, 100);
+	KUNIT_EXPECT_EQ(test, kasan_vmalloc_find(&f, addr + 1000), KASAN_VMALLOC_IN_PERCPU);
+	KUNIT_EXPECT_TRUE(test, f.obj.freed);
+	KUNIT_EXPECT_EQ(test, f.cpu, 0);
+	EXPECT_REPORT(test, UAF, check_byte((void *)addr + 1000));
+	KUNIT_EXPECT_STREQ(test, report.where, "");
+}
+
+/* vm_map_ram(): a page between mappings, and what is known without a record. */
+static void ram_gap(struct kunit *test)
+{
+	static const unsigned int counts[] = { 1, 2, 63, 64, 65 };
+	struct kasan_vmalloc_found f;
+	struct page *pages[65];
+	u8 *p, *q;
+	int i;
+
+	if (!IS_ENABLED(CONFIG_KASAN_GENERIC))
+		kunit_skip(test, "Test requires CONFIG_KASAN_GENERIC=y");
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		pages[i] = alloc_page(GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+	}
+	for (i = 0; i < ARRAY_SIZE(counts); i++) {
+		size_t size = counts[i] * PAGE_SIZE;
+
+		p = vm_map_ram(pages, counts[i], NUMA_NO_NODE);
+		q = vm_map_ram(pages, counts[i], NUMA_NO_NODE);
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		KUNIT_ASSERT_NOT_NULL(test, q);
+		write_byte(p + size - 1);
+		write_byte(q);
+		EXPECT_REPORT(test, OOB, check_byte(p + size));
+		expect_object(test, 0, "to the right", "allocated", size, "ram_gap", NULL);
+		EXPECT_REPORT(test, OOB, kasan_check_write(p + size - 8, 16));
+		expect_object(test, size - 8, "inside", "allocated", size, "ram_gap", NULL);
+		EXPECT_REPORT(test, OOB, check_byte(q + size + PAGE_SIZE / 4));
+		expect_object(test, PAGE_SIZE / 4, "to the right", "allocated", size, "ram_gap", NULL);
+
+		if (IS_ENABLED(CONFIG_KASAN_VMALLOC_HISTORY)) {
+			kasan_vmalloc_forget();
+			EXPECT_REPORT(test, OOB, check_byte(p + size + 1));
+			expect_object(test, 1, "to the right", "allocated", size, NULL, NULL);
+		}
+		vm_unmap_ram(p, counts[i]);
+		EXPECT_REPORT(test, UAF, check_byte(p + size - 1));
+		/* the title and the text are about the same */
+		EXPECT_REPORT(test, OOB, check_byte(p + size));
+		if (IS_ENABLED(CONFIG_KASAN_VMALLOC_HISTORY)) {
+			KUNIT_EXPECT_EQ(test, kasan_vmalloc_find(&f, (unsigned long)p + size),
+					KASAN_VMALLOC_IN_OBJECT);
+			KUNIT_EXPECT_TRUE(test, f.obj.freed);
+		}
+		write_byte(q + size - 1);
+		vm_unmap_ram(q, counts[i]);
+	}
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		__free_page(pages[i]);
+}
+
+/* What is freed twice, or not as it was allocated, is reported, and not freed. */
+static void bad_frees(struct kunit *test)
+{
+	struct page *pages[65];
+	u8 __percpu *a, *b;
+	u8 *p;
+	int i;
+
+	a = percpu_in_vmalloc(test, 256);
+	b = percpu_in_vmalloc(test, 256);
+	EXPECT_REPORT(test, "invalid-free", free_percpu(a + 8));
+	EXPECT_REPORT(test, "invalid-free", free_percpu(a + 1));
+	write_byte(per_cpu_ptr(a, 0));
+	free_percpu(a);
+	EXPECT_REPORT(test, "double-free", free_percpu(a));
+	expect_object(test, 0, "inside", "freed", 256, "bad_frees", "bad_frees");
+	write_byte(per_cpu_ptr(b, 0));
+	free_percpu(b);
+	EXPECT_REPORT(test, "double-free", free_percpu(b));
+	/* in the first chunk, which may be elsewhere */
+	a = alloc_percpu(u8);
+	free_percpu(a);
+	EXPECT_REPORT(test, "double-free", free_percpu(a));
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		pages[i] = alloc_page(GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+	}
+	for (i = 2; i <= 65; i += 63) {
+		p = vm_map_ram(pages, i, NUMA_NO_NODE);
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		if (IS_ENABLED(CONFIG_KASAN_GENERIC)) {
+			EXPECT_REPORT(test, "invalid-free", vm_unmap_ram(p, i - 1));
+			EXPECT_REPORT(test, "invalid-free", vm_unmap_ram(p, i + 1));
+			EXPECT_REPORT(test, "invalid-free", vm_unmap_ram(p + PAGE_SIZE, i - 1));
+			expect_object(test, PAGE_SIZE, "inside", "allocated", i * PAGE_SIZE,
+				      "bad_frees", NULL);
+		}
+		write_byte(p + i * PAGE_SIZE - 1);
+		vm_unmap_ram(p, i);
+		EXPECT_REPORT(test, "double-free", vm_unmap_ram(p, i));
+		expect_object(test, 0, "inside", "freed", i * PAGE_SIZE, "bad_frees", "bad_frees");
+		vm_unmap_aliases();
+		EXPECT_REPORT(test, "double-free", vm_unmap_ram(p, i));
+	}
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		__free_page(pages[i]);
+
+	need_history(test);
+	/* vmalloc takes any address in an area, and frees all of it */
+	p = who_allocates(3 * PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	expect_no_report(test);
+	vfree(p + PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(report.nr), 1);
+	KUNIT_EXPECT_STREQ(test, report.kind, "invalid-free");
+	WRITE_ONCE(report.nr, 0);
+	expect_object(test, PAGE_SIZE, "inside", "freed", 3 * PAGE_SIZE, "who_allocates", NULL);
+}
+
+static void module_named(struct kunit *test)
+{
+	u8 *p;
+
+	need_history(test);
+	if (!IS_ENABLED(CONFIG_EXECMEM))
+		kunit_skip(test, "Test requires CONFIG_EXECMEM=y");
+	p = execmem_alloc(EXECMEM_MODULE_DATA, 5000);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	kasan_set_vmalloc_module(p, "a_module");
+	EXPECT_REPORT(test, OOB, read_byte(p + 5001));
+	KUNIT_EXPECT_STREQ(test, report.module, "a_module");
+	execmem_free(p);
+	EXPECT_REPORT(test, UAF, check_byte(p + 1));
+	expect_object(test, 1, "inside", "freed", 5000, "module_named", "module_named");
+	KUNIT_EXPECT_STREQ(test, report.module, "a_module");
 }
 
 /* ---------------------------- Sharing of pages ---------------------------- */
@@ -2405,25 +2997,38 @@ static void map_page(struct kunit *test)
 	kasan_populate_vmalloc(fate.other, PAGE_SIZE, NULL, GFP_KERNEL);
 }
 
+/* The page is reclaimed after its PTE was read. Is it used for something else? */
+static bool lose_page(struct kunit *test)
+{
+	kasan_shadow_reclaim(ULONG_MAX);
+	if (fate.fate == FREED || !take_page())
+		return false;
+	fate.met++;
+	if (fate.fate == MAPPED_LIVE || fate.fate == MAPPED_IDLE)
+		map_page(test);
+	if (fate.fate == MAPPED_IDLE)
+		kasan_release_vmalloc(fate.other, fate.other + PAGE_SIZE);
+	return true;
+}
+
 /* In the place of a step: what another CPU could do in between. */
 static void meet_fate(enum kasan_shadow_step step)
 {
 	struct kunit *test = current->kunit_test;
 	unsigned long end = fate.other + PAGE_SIZE;
+	bool used;
 
 	if (!fate.armed)
 		return;
 	fate.armed = false;
 	if (step == KASAN_SHADOW_GET_LOADED && !fate.page) {
 		fate.page = shadow_page(fate.space);
-		kasan_shadow_reclaim(ULONG_MAX);
-		if (fate.fate == FREED || !take_page())
+		/* Another CPU may sleep here, this one is in shadow_get(). */
+		rcu_read_unlock();
+		used = lose_page(test);
+		rcu_read_lock();
+		if (!used)
 			return;
-		fate.met++;
-		if (fate.fate == MAPPED_LIVE || fate.fate == MAPPED_IDLE)
-			map_page(test);
-		if (fate.fate == MAPPED_IDLE)
-			kasan_release_vmalloc(fate.other, end);
 	} else if (step == KASAN_SHADOW_GET_COUNTED) {
 		if (fate.fate == MAPPED_LIVE)
 			kasan_release_vmalloc(fate.other, end);
@@ -2587,6 +3192,9 @@ static void provoked(struct kunit *test)
 	struct kasan_shadow_stats before, after;
 	struct task_struct *reclaimer;
 	struct worker *workers;
+	/* One CPU does nothing else while it looks at a page under RCU. */
+	bool alone = num_online_cpus() == 1 && !IS_ENABLED(CONFIG_PREEMPT_RCU);
+	unsigned long frozen = alone ? 0 : PROVOKED, gone = alone ? 0 : PROVOKED_GONE;
 	int i;
 
 	need_store(test);
@@ -2610,8 +3218,8 @@ static void provoked(struct kunit *test)
 		schedule_timeout_uninterruptible(HZ / 10);
 		after = read_stats();
 	} while (time_before(jiffies, end) &&
-		 (diff(&before, &after, KASAN_SHADOW_FROZEN) < PROVOKED ||
-		  diff(&before, &after, KASAN_SHADOW_RECHECKED) < PROVOKED_GONE ||
+		 (diff(&before, &after, KASAN_SHADOW_FROZEN) < frozen ||
+		  diff(&before, &after, KASAN_SHADOW_RECHECKED) < gone ||
 		  diff(&before, &after, KASAN_SHADOW_SLOT_FLUSHES) < PROVOKED));
 
 	for (i = 0; i < PROVOKERS; i++) {
@@ -2635,8 +3243,8 @@ static void provoked(struct kunit *test)
 		   diff(&before, &after, KASAN_SHADOW_POPULATED),
 		   diff(&before, &after, KASAN_SHADOW_RECLAIMED),
 		   jiffies_to_msecs(jiffies - (end - PROVOKE_TIME)));
-	KUNIT_EXPECT_GE(test, diff(&before, &after, KASAN_SHADOW_FROZEN), PROVOKED);
-	KUNIT_EXPECT_GE(test, diff(&before, &after, KASAN_SHADOW_RECHECKED), PROVOKED_GONE);
+	KUNIT_EXPECT_GE(test, diff(&before, &after, KASAN_SHADOW_FROZEN), frozen);
+	KUNIT_EXPECT_GE(test, diff(&before, &after, KASAN_SHADOW_RECHECKED), gone);
 	KUNIT_EXPECT_GE(test, diff(&before, &after, KASAN_SHADOW_SLOT_FLUSHES), PROVOKED);
 	KUNIT_EXPECT_EQ(test, pages_mapped(space, PROVOKE_SPACE), 0);
 	expect_counts(test);
@@ -2664,6 +3272,19 @@ static struct kunit_case kasan_vmalloc_test_cases[] = {
 	KUNIT_CASE(no_shadow),
 	KUNIT_CASE(bad_vfree),
 	KUNIT_CASE(any_context),
+	KUNIT_CASE(early_areas),
+	KUNIT_CASE(no_page),
+	KUNIT_CASE(iounmap_uaf),
+	KUNIT_CASE(vfree_in_irq),
+	KUNIT_CASE(aux_stacks),
+	KUNIT_CASE(vmap_flags),
+	KUNIT_CASE(nearest),
+	KUNIT_CASE(nobody_elses),
+	KUNIT_CASE(percpu_near),
+	KUNIT_CASE(percpu_chunk_gone),
+	KUNIT_CASE(ram_gap),
+	KUNIT_CASE(bad_frees),
+	KUNIT_CASE(module_named),
 	KUNIT_CASE_SLOW(sharing),
 	KUNIT_CASE(counting),
 	KUNIT_CASE(top_level_tables),

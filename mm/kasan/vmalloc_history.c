@@ -1,0 +1,625 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KASAN_VMALLOC, the history: who allocated and who freed memory in vmalloc
+ * space.
+ *
+ * Live areas are in vmalloc's own trees, and KASAN keeps with each vm_struct, a
+ * slab object that is allocated in the same call, who allocated it. What was
+ * freed is in a ring of records on each CPU. Who freed an area is what KASAN
+ * keeps with its vm_struct when that is freed. So vmalloc() and vfree() take no
+ * stack trace for this, which would cost more than all of the shadow does.
+ *
+ * Memory without a vm_struct of its own (vm_map_ram(), per-cpu memory) has
+ * records of its allocation and of its free. An area that is freed but still in
+ * the trees (the stack of a thread that exited, an area that an interrupt freed)
+ * has its free track in the vm_struct, see KASAN_VM_FREED.
+ */
+
+#include <linux/atomic.h>
+#include <linux/init.h>
+#include <linux/kasan.h>
+#include <linux/kfence.h>
+#include <linux/list.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/printk.h>
+#include <linux/sched.h>
+#include <linux/sched/task_stack.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include "../slab.h"
+#include "kasan.h"
+#include "vmalloc_history.h"
+
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "kasan_vmalloc."
+
+#undef pr_fmt
+#define pr_fmt(fmt) "kasan_vmalloc: " fmt
+
+static_assert(sizeof(struct kasan_track) ==
+	      sizeof_field(struct kasan_vm_info, free_track));
+
+struct record {
+	/*
+	 * Its number among the records of all CPUs, which tells what was last;
+	 * clocks of CPUs differ by more than a vfree() takes. 0 while the record
+	 * is written. Only its CPU writes, with interrupts off, so a reader that
+	 * finds the same number before and after has a whole record.
+	 */
+	unsigned long nr;
+	struct kasan_vmalloc_object obj;
+};
+
+struct ring {
+	unsigned long next;	/* counts up, modulo the size is the next to be used */
+	struct record *records;
+};
+
+static DEFINE_PER_CPU(struct ring, rings);
+static atomic_long_t nr_records;
+
+/* Records that each CPU keeps: a power of two, or 0. */
+static unsigned int history = 512;
+module_param(history, uint, 0444);
+
+/* How far back add_record() looks for the record that it completes. */
+#define LOOK_BACK	4
+
+static void add_record(const struct kasan_vmalloc_object *obj)
+{
+	struct record *record = NULL;
+	struct ring *ring;
+	unsigned long flags;
+	unsigned int i;
+
+	local_irq_save(flags);
+	ring = this_cpu_ptr(&rings);
+	if (!ring->records)
+		goto out;
+
+	/* An area has a record when its free begins; it is completed later on. */
+	for (i = 1; i <= LOOK_BACK && obj->free.stack && !record; i++) {
+		record = &ring->records[(ring->next - i) & (history - 1)];
+		if (record->obj.start != obj->start || !record->obj.freed ||
+		    record->obj.free.stack)
+			record = NULL;
+	}
+	if (!record) {
+		record = &ring->records[ring->next & (history - 1)];
+		WRITE_ONCE(ring->next, ring->next + 1);
+	}
+
+	WRITE_ONCE(record->nr, 0);
+	/* No number before anything changes. Pairs with read_record(). */
+	smp_wmb();
+	record->obj = *obj;
+	/* The number after all of it has. Pairs with read_record(). */
+	smp_store_release(&record->nr, atomic_long_inc_return(&nr_records));
+out:
+	local_irq_restore(flags);
+}
+
+/* Return: false if there is none, or it is being written. */
+static bool read_record(struct record *record, struct record *copy)
+{
+	unsigned long nr;
+
+	/* Pairs with the release in add_record(). */
+	nr = smp_load_acquire(&record->nr);
+	if (!nr)
+		return false;
+	/* If it is written meanwhile, its number tells. */
+	*copy = data_race(*record);
+	/* Pairs with the write barrier in add_record(). */
+	smp_rmb();
+	return READ_ONCE(record->nr) == nr;
+}
+
+/* Save the stack, in whatever context, without a splat about it. */
+static void save_track(struct kasan_track *track)
+{
+	bool can_alloc = IS_ENABLED(CONFIG_PREEMPT_RT) ? preemptible() : !in_hardirq();
+
+	kasan_set_track(track, kasan_save_stack(0, can_alloc ? STACK_DEPOT_FLAG_CAN_ALLOC : 0));
+}
+
+static void make_object(struct kasan_vmalloc_object *obj, const void *start,
+			unsigned long size, enum kasan_vmalloc_kind kind,
+			bool freed)
+{
+	memset(obj, 0, sizeof(*obj));
+	obj->kind = kind;
+	obj->freed = freed;
+	obj->start = (unsigned long)kasan_reset_tag(start);
+	obj->size = size;
+	obj->span = size;
+	/* behind it there is at least a granule of redzone, see mm/percpu.c */
+	if (kind == KASAN_VMALLOC_PERCPU)
+		obj->span = round_up(size, KASAN_GRANULE_SIZE) + KASAN_GRANULE_SIZE;
+}
+
+/**
+ * kasan_record_vmalloc_alloc - memory without a vm_struct is allocated
+ * @start: where it begins
+ * @size: its size in bytes
+ * @kind: what it is
+ *
+ * Context: Any but NMI.
+ */
+void kasan_record_vmalloc_alloc(const void *start, unsigned long size,
+				enum kasan_vmalloc_kind kind)
+{
+	struct kasan_vmalloc_object obj;
+
+	if (!history || !is_vmalloc_or_module_addr(start))
+		return;
+	make_object(&obj, start, size, kind, false);
+	save_track(&obj.alloc);
+	add_record(&obj);
+}
+
+/**
+ * kasan_record_vmalloc_free - memory without a vm_struct of its own is freed
+ * @start: where it begins
+ * @size: its size in bytes
+ * @kind: what it is
+ *
+ * To be called before the memory is poisoned.
+ *
+ * Context: Any but NMI.
+ */
+void kasan_record_vmalloc_free(const void *start, unsigned long size,
+			       enum kasan_vmalloc_kind kind)
+{
+	struct kasan_vmalloc_object obj;
+
+	if (!history || !is_vmalloc_or_module_addr(start))
+		return;
+	make_object(&obj, start, size, kind, true);
+	save_track(&obj.free);
+	add_record(&obj);
+}
+
+/*
+ * The cache of @vm, a live object, if KASAN keeps with it who allocated it, and
+ * later who freed it.
+ */
+static struct kmem_cache *vm_struct_cache(const struct vm_struct *vm)
+{
+	struct slab *slab = is_kfence_address(vm) ? NULL : kasan_addr_to_slab(vm);
+
+	return slab ? slab->slab_cache : NULL;
+}
+
+static struct kasan_alloc_meta *vm_alloc_meta(const struct vm_struct *vm)
+{
+	struct kmem_cache *cache = vm_struct_cache(vm);
+
+	return cache ? kasan_get_alloc_meta(cache, vm) : NULL;
+}
+
+static struct kasan_free_meta *vm_free_meta(const struct vm_struct *vm)
+{
+	struct kmem_cache *cache = vm_struct_cache(vm);
+
+	return cache ? kasan_get_free_meta(cache, vm) : NULL;
+}
+
+/**
+ * kasan_vmalloc_describe_vm - the object that an area is
+ * @obj: filled in, without its tracks, as a live one
+ * @vm: a vm_struct, or a copy
+ *
+ * Context: Any.
+ */
+void kasan_vmalloc_describe_vm(struct kasan_vmalloc_object *obj,
+			       const struct vm_struct *vm)
+{
+	/* What boot code registered has not been requested. */
+	make_object(obj, vm->addr, vm->requested_size ?: get_vm_area_size(vm),
+		    vm->kasan.flags & KASAN_VM_CHUNK ? KASAN_VMALLOC_CHUNK :
+						       KASAN_VMALLOC_AREA, false);
+	obj->span = get_vm_area_size(vm);
+	obj->caller = vm->caller;
+	obj->vm_flags = vm->flags;
+	obj->info = vm->kasan.flags;
+	obj->module = vm->kasan.module;
+	if (vm->kasan.flags & KASAN_VM_FREED)
+		memcpy(&obj->free, vm->kasan.free_track, sizeof(obj->free));
+}
+
+/* Like that, but of one that is being freed by the caller, with its tracks. */
+static void describe_freed_vm(struct kasan_vmalloc_object *obj,
+			      const struct vm_struct *vm)
+{
+	struct kasan_alloc_meta *meta = vm_alloc_meta(vm);
+
+	kasan_vmalloc_describe_vm(obj, vm);
+	obj->freed = true;
+	/* with its guard page: what was there before is not what was freed last */
+	obj->span = vm->size;
+	if (meta) {
+		obj->alloc = meta->alloc_track;
+		memcpy(obj->aux, meta->aux_stack, sizeof(obj->aux));
+	}
+}
+
+/**
+ * kasan_record_vm_area_free - an area is about to be freed
+ * @vm: its vm_struct, which is no longer in any tree
+ * @addr: the address that the caller gave
+ * @ip: the caller
+ *
+ * To be called before its memory is poisoned, so that of what is poisoned there
+ * is always a record. The stack of the free follows in __kasan_free_vm_struct(),
+ * unless it is known already.
+ *
+ * vmalloc finds an area by any address in it, and frees all of it. Report that,
+ * and that somebody frees what is queued to be freed by delayed_vfree_work().
+ *
+ * Context: As vfree().
+ */
+void kasan_record_vm_area_free(struct vm_struct *vm, const void *addr, unsigned long ip)
+{
+	struct kasan_vmalloc_object obj;
+
+	describe_freed_vm(&obj, vm);
+	if (!(vm->kasan.flags & KASAN_VM_FREED))
+		kasan_set_track(&obj.free, 0);
+	add_record(&obj);
+
+	if (vm->kasan.flags & KASAN_VM_QUEUED)
+		kasan_report_invalid_free((void *)addr, ip, KASAN_REPORT_DOUBLE_FREE);
+	else if (kasan_reset_tag(addr) != kasan_reset_tag(vm->addr))
+		kasan_report_invalid_free((void *)addr, ip, KASAN_REPORT_INVALID_FREE);
+}
+
+/**
+ * __kasan_free_vm_struct - an area is gone: free its vm_struct
+ * @vm: no longer in any tree
+ *
+ * kfree() takes a stack trace, and keeps it in the freed object, which stays in
+ * the quarantine for a good while. It is read back from there, and completes the
+ * record that kasan_record_vm_area_free() has made.
+ *
+ * Context: As kfree().
+ */
+void __kasan_free_vm_struct(struct vm_struct *vm)
+{
+	struct kasan_free_meta *free_meta;
+	const u8 *shadow = kasan_mem_to_shadow(vm);
+	struct kasan_vmalloc_object obj;
+	u8 state;
+
+	if (!history || vm->kasan.flags & KASAN_VM_FREED) {
+		kfree(vm);
+		return;
+	}
+	free_meta = vm_free_meta(vm);
+	describe_freed_vm(&obj, vm);
+	kfree(vm);
+
+	/*
+	 * Should the quarantine have let go of it in between, its memory can be
+	 * anybody's, or gone. If another task freed it since, that was another
+	 * object.
+	 */
+	if (!free_meta ||
+	    copy_from_kernel_nofault(&obj.free, &free_meta->free_track, sizeof(obj.free)) ||
+	    get_kernel_nofault(state, shadow) || state != KASAN_SLAB_FREE_META ||
+	    obj.free.pid != current->pid)
+		save_track(&obj.free);
+	add_record(&obj);
+}
+
+/* From now on @vm is freed, as @track says, but stays in the trees. */
+static void set_freed(struct vm_struct *vm, const struct kasan_track *track,
+		      unsigned int flags)
+{
+	memcpy(vm->kasan.free_track, track, sizeof(*track));
+	/* A report that sees the flag, or poison, sees the track. */
+	smp_wmb();
+	WRITE_ONCE(vm->kasan.flags, vm->kasan.flags | KASAN_VM_FREED | flags);
+}
+
+/**
+ * kasan_record_vfree_atomic - vfree() is about to queue an area
+ * @vm: its vm_struct, or NULL if it was missed
+ * @deferred: the start of its memory
+ *
+ * Context: Any but NMI.
+ * Return: false if it is queued already.
+ */
+bool kasan_record_vfree_atomic(struct vm_struct *vm,
+			       struct kasan_deferred_vfree *deferred)
+{
+	if (vm && vm->kasan.flags & KASAN_VM_QUEUED)
+		return false;
+
+	/* Who got rid of a stack is of less interest than who ran on it. */
+	if (vm && vm->kasan.flags & KASAN_VM_FREED)
+		memcpy(&deferred->track, vm->kasan.free_track, sizeof(deferred->track));
+	else
+		save_track(&deferred->track);
+	if (vm)
+		set_freed(vm, &deferred->track, KASAN_VM_QUEUED);
+	return true;
+}
+
+/**
+ * kasan_vfree_deferred - a worker is about to free an area that was queued
+ * @addr: the start of its memory
+ *
+ * Context: Process context.
+ */
+void kasan_vfree_deferred(const void *addr)
+{
+	const struct kasan_deferred_vfree *deferred = addr;
+	struct vm_struct *vm = find_vm_area(addr);
+
+	if (!vm)
+		return;
+	if (!(vm->kasan.flags & KASAN_VM_FREED))
+		set_freed(vm, &deferred->track, 0);
+	WRITE_ONCE(vm->kasan.flags, vm->kasan.flags & ~KASAN_VM_QUEUED);
+}
+
+/**
+ * kasan_reuse_thread_stack - a stack from the cache gets a new thread
+ * @vm: its area
+ *
+ * The creator of the new thread is recorded as the allocator of the stack.
+ *
+ * Context: As fork.
+ */
+void kasan_reuse_thread_stack(struct vm_struct *vm)
+{
+	struct kasan_alloc_meta *meta = vm_alloc_meta(vm);
+
+	WRITE_ONCE(vm->kasan.flags, 0);
+	if (meta && history)
+		kasan_save_track(&meta->alloc_track, 0);
+	else if (meta)
+		kasan_set_track(&meta->alloc_track, 0);
+}
+
+/**
+ * kasan_exit_thread_stack - the current thread exits
+ *
+ * Its stack is freed by others, later on. What is of interest is this moment.
+ *
+ * Context: Task context.
+ */
+void kasan_exit_thread_stack(void)
+{
+	struct vm_struct *vm = task_stack_vm_area(current);
+	struct kasan_track track;
+
+	if (!vm || !history)
+		return;
+	save_track(&track);
+	set_freed(vm, &track, KASAN_VM_STACK);
+}
+
+/**
+ * kasan_vmalloc_aux_object - the object that keeps a piece of memory's work
+ * @addr: what work is queued, or RCU called, with
+ *
+ * The aux stacks of an area are those of its vm_struct, which has nothing in it
+ * to queue.
+ *
+ * Context: Any. Takes no lock; the caller owns the memory.
+ * Return: @addr; for an area its vm_struct, or NULL if it has none.
+ */
+void *kasan_vmalloc_aux_object(void *addr)
+{
+	struct vmap_area va;
+	struct vm_struct vm;
+
+	if (!is_vmalloc_or_module_addr(addr))
+		return addr;
+	/* Work on stacks comes and goes, and says nothing. */
+	if (!history || object_is_on_stack(addr) ||
+	    !peek_vmap_area((unsigned long)addr, 0, &va, &vm) || !va.vm ||
+	    vm.kasan.flags & KASAN_VM_STACK)
+		return NULL;
+	return va.vm;
+}
+
+/**
+ * kasan_set_vmalloc_chunk - areas are for per-cpu memory
+ * @vms: one for each group of CPUs
+ * @nr: how many
+ *
+ * Context: Any.
+ */
+void kasan_set_vmalloc_chunk(struct vm_struct **vms, int nr)
+{
+	unsigned long chunk = ULONG_MAX;
+	int i;
+
+	for (i = 0; i < nr; i++)
+		chunk = min(chunk, (unsigned long)kasan_reset_tag(vms[i]->addr));
+	for (i = 0; i < nr; i++) {
+		vms[i]->kasan.chunk = chunk;
+		vms[i]->kasan.flags = KASAN_VM_CHUNK;
+	}
+}
+
+/* Names are kept forever: those in struct module go with the module. */
+struct module_name {
+	struct list_head list;
+	char name[MODULE_NAME_LEN];
+};
+
+static LIST_HEAD(module_names);
+static DEFINE_MUTEX(module_names_mutex);
+
+static const char *keep_module_name(const char *name)
+{
+	struct module_name *m;
+
+	guard(mutex)(&module_names_mutex);
+	list_for_each_entry(m, &module_names, list)
+		if (!strcmp(m->name, name))
+			return m->name;
+	m = kzalloc(sizeof(*m), GFP_KERNEL);
+	if (!m)
+		return NULL;
+	strscpy(m->name, name);
+	list_add(&m->list, &module_names);
+	return m->name;
+}
+
+/**
+ * kasan_set_vmalloc_module - an area is memory of a module
+ * @addr: where it begins
+ * @name: the name of the module
+ *
+ * Context: Process context, sleeps.
+ */
+void kasan_set_vmalloc_module(const void *addr, const char *name)
+{
+	struct vm_struct *vm = find_vm_area(addr);
+
+	if (vm)
+		vm->kasan.module = keep_module_name(name);
+}
+
+/* --------------------- From here on: called by reports --------------------- */
+
+/**
+ * kasan_vmalloc_peek_tracks - who allocated a live area
+ * @obj: gets its tracks
+ * @vm: its vm_struct, which may be freed meanwhile
+ *
+ * Context: Any.
+ * Return: false if that is not known. Else the caller has to make sure that the
+ * area was there all the time: what is read can be of anybody.
+ */
+bool kasan_vmalloc_peek_tracks(struct kasan_vmalloc_object *obj,
+			       const struct vm_struct *vm)
+{
+	struct kmem_cache *cache = vm_struct_cache(vm);
+	struct kasan_alloc_meta meta;
+	int offset;
+
+	if (!cache || get_kernel_nofault(offset, &cache->kasan_info.alloc_meta_offset) ||
+	    offset < (int)sizeof(*vm) ||
+	    copy_from_kernel_nofault(&meta, (void *)vm + offset, sizeof(meta)))
+		return false;
+	obj->alloc = meta.alloc_track;
+	memcpy(obj->aux, meta.aux_stack, sizeof(obj->aux));
+	return true;
+}
+
+/**
+ * kasan_vmalloc_walk_history - look at all records
+ * @fn: called with each
+ * @arg: for @fn
+ *
+ * Context: Any. Takes no lock; what is written meanwhile can be missed.
+ */
+void kasan_vmalloc_walk_history(kasan_vmalloc_record_fn fn, void *arg)
+{
+	struct record copy;
+	unsigned int i;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct record *records = READ_ONCE(per_cpu(rings, cpu).records);
+
+		for (i = 0; records && i < history; i++)
+			if (read_record(&records[i], &copy))
+				fn(&copy.obj, copy.nr, arg);
+	}
+}
+
+/**
+ * kasan_vmalloc_history_complete_since - from when on is the history complete?
+ *
+ * A record from before can be about memory whose space was used again since, by
+ * somebody whose record is gone.
+ *
+ * Context: Any.
+ * Return: the number of the first record after which none is missing.
+ */
+unsigned long kasan_vmalloc_history_complete_since(void)
+{
+	struct record copy;
+	unsigned long since = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct ring *ring = per_cpu_ptr(&rings, cpu);
+		unsigned long next = READ_ONCE(ring->next);
+
+		if (ring->records && next > history &&
+		    read_record(&ring->records[next & (history - 1)], &copy))
+			since = max(since, copy.nr);
+	}
+	return since;
+}
+
+#if IS_ENABLED(CONFIG_KASAN_VMALLOC_DEBUG)
+/**
+ * kasan_vmalloc_forget - drop all records
+ *
+ * Context: Any.
+ */
+void kasan_vmalloc_forget(void)
+{
+	unsigned int i;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct record *records = per_cpu(rings, cpu).records;
+
+		for (i = 0; records && i < history; i++)
+			WRITE_ONCE(records[i].nr, 0);
+	}
+}
+#endif
+
+/* All rings together take at most a sixteenth of memory. */
+static unsigned long max_history(void)
+{
+	unsigned long nr = (totalram_pages() << PAGE_SHIFT) / 16 /
+			   sizeof(struct record) / num_possible_cpus();
+
+	return min(rounddown_pow_of_two(nr ?: 1), 1UL << 30);
+}
+
+static int __init kasan_vmalloc_history_init(void)
+{
+	unsigned int asked = history;
+	struct record *records;
+	int cpu;
+
+	if (!history)
+		return 0;
+	/* @history must not be seen between here and there. */
+	history = roundup_pow_of_two(min((unsigned long)history, max_history()));
+	if (history < asked)
+		pr_warn("history=%u takes too much memory, using %u\n", asked, history);
+	for_each_possible_cpu(cpu) {
+		records = kvcalloc_node(history, sizeof(*records), GFP_KERNEL,
+					cpu_to_node(cpu));
+		if (!records) {
+			pr_warn("no memory for the history of CPU %d\n", cpu);
+			continue;
+		}
+		/* Before there are any, nothing is recorded. */
+		WRITE_ONCE(per_cpu(rings, cpu).records, records);
+	}
+	return 0;
+}
+core_initcall(kasan_vmalloc_history_init);
