@@ -23,6 +23,8 @@
  * bounds when it is made, see kasan_set_vmalloc_bounds().
  */
 
+#define pr_fmt(fmt) "kasan_vmalloc: " fmt
+
 #include <linux/init.h>
 #include <linux/kasan.h>
 #include <linux/kernel.h>
@@ -30,6 +32,7 @@
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/moduleparam.h>
+#include <linux/printk.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -735,6 +738,16 @@ void __init kasan_populate_early_vm_area_shadow(void *start, unsigned long size)
 	__kasan_unpoison_vmalloc(start, size, KASAN_VMALLOC_PROT_NORMAL |
 				 KASAN_VMALLOC_KEEP_TAG);
 }
+
+/* Which accesses are not seen depends on the compiler, so say it where it is so. */
+static int __init kasan_vmalloc_init(void)
+{
+	if (!IS_ENABLED(CONFIG_CC_HAS_KASAN_MEMINTRINSIC_PREFIX) &&
+	    IS_ENABLED(CONFIG_GENERIC_ENTRY))
+		pr_info("memcpy(), memset() and memmove() are not checked: that takes GCC 13 or Clang 15\n");
+	return 0;
+}
+core_initcall(kasan_vmalloc_init);
 
 static int share_set(const char *val, const struct kernel_param *kp)
 {

@@ -12,6 +12,7 @@
 #include <linux/preempt.h>
 #include <linux/random.h>
 #include <linux/rcupdate.h>
+#include <linux/time64.h>
 
 #include "vmalloc_shadow.h"
 
@@ -28,7 +29,18 @@
 #define DELAY_RCU_FACTOR	4
 
 static unsigned int delay;
-module_param(delay, uint, 0644);
+
+/* A second is more than any race takes. */
+static int delay_set(const char *val, const struct kernel_param *kp)
+{
+	return param_set_uint_minmax(val, kp, 0, USEC_PER_SEC);
+}
+
+static const struct kernel_param_ops delay_ops = {
+	.set = delay_set,
+	.get = param_get_uint,
+};
+module_param_cb(delay, &delay_ops, &delay, 0644);
 MODULE_PARM_DESC(delay, "Longest delay at a step in microseconds, 0 (default) for none");
 
 /**

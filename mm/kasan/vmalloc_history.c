@@ -15,6 +15,8 @@
  * has its free track in the vm_struct, see KASAN_VM_FREED.
  */
 
+#define pr_fmt(fmt) "kasan_vmalloc: " fmt
+
 #include <linux/atomic.h>
 #include <linux/init.h>
 #include <linux/kasan.h>
@@ -41,26 +43,12 @@
 #undef MODULE_PARAM_PREFIX
 #define MODULE_PARAM_PREFIX "kasan_vmalloc."
 
-#undef pr_fmt
-#define pr_fmt(fmt) "kasan_vmalloc: " fmt
-
 static_assert(sizeof(struct kasan_track) ==
 	      sizeof_field(struct kasan_vm_info, free_track));
 
-struct record {
-	/*
-	 * Its number among the records of all CPUs, which tells what was last;
-	 * clocks of CPUs differ by more than a vfree() takes. 0 while the record
-	 * is written. Only its CPU writes, with interrupts off, so a reader that
-	 * finds the same number before and after has a whole record.
-	 */
-	unsigned long nr;
-	struct kasan_vmalloc_object obj;
-};
-
 struct ring {
 	unsigned long next;	/* counts up, modulo the size is the next to be used */
-	struct record *records;
+	struct kasan_vmalloc_record *records;
 };
 
 static DEFINE_PER_CPU(struct ring, rings);
@@ -75,7 +63,7 @@ module_param(history, uint, 0444);
 
 static void add_record(const struct kasan_vmalloc_object *obj)
 {
-	struct record *record = NULL;
+	struct kasan_vmalloc_record *record = NULL;
 	struct ring *ring;
 	unsigned long flags;
 	unsigned int i;
@@ -98,37 +86,22 @@ static void add_record(const struct kasan_vmalloc_object *obj)
 	}
 
 	WRITE_ONCE(record->nr, 0);
-	/* No number before anything changes. Pairs with read_record(). */
+	/* No number before anything changes. Pairs with kasan_vmalloc_read_record(). */
 	smp_wmb();
 	record->obj = *obj;
-	/* The number after all of it has. Pairs with read_record(). */
+	/* The number after all of it has. Pairs with kasan_vmalloc_read_record(). */
 	smp_store_release(&record->nr, atomic_long_inc_return(&nr_records));
 out:
 	local_irq_restore(flags);
 }
 
-/* Return: false if there is none, or it is being written. */
-static bool read_record(struct record *record, struct record *copy)
-{
-	unsigned long nr;
-
-	/* Pairs with the release in add_record(). */
-	nr = smp_load_acquire(&record->nr);
-	if (!nr)
-		return false;
-	/* If it is written meanwhile, its number tells. */
-	*copy = data_race(*record);
-	/* Pairs with the write barrier in add_record(). */
-	smp_rmb();
-	return READ_ONCE(record->nr) == nr;
-}
-
-/* Save the stack, in whatever context, without a splat about it. */
+/* Save the stack, if anything is to be remembered, in whatever context. */
 static void save_track(struct kasan_track *track)
 {
 	bool can_alloc = IS_ENABLED(CONFIG_PREEMPT_RT) ? preemptible() : !in_hardirq();
 
-	kasan_set_track(track, kasan_save_stack(0, can_alloc ? STACK_DEPOT_FLAG_CAN_ALLOC : 0));
+	kasan_set_track(track, !history ? 0 :
+			kasan_save_stack(0, can_alloc ? STACK_DEPOT_FLAG_CAN_ALLOC : 0));
 }
 
 static void make_object(struct kasan_vmalloc_object *obj, const void *start,
@@ -385,10 +358,8 @@ void kasan_reuse_thread_stack(struct vm_struct *vm)
 	struct kasan_alloc_meta *meta = vm_alloc_meta(vm);
 
 	WRITE_ONCE(vm->kasan.flags, 0);
-	if (meta && history)
-		kasan_save_track(&meta->alloc_track, 0);
-	else if (meta)
-		kasan_set_track(&meta->alloc_track, 0);
+	if (meta)
+		save_track(&meta->alloc_track);
 }
 
 /**
@@ -403,7 +374,7 @@ void kasan_exit_thread_stack(void)
 	struct vm_struct *vm = task_stack_vm_area(current);
 	struct kasan_track track;
 
-	if (!vm || !history)
+	if (!vm)
 		return;
 	save_track(&track);
 	set_freed(vm, &track, KASAN_VM_STACK);
@@ -522,25 +493,44 @@ bool kasan_vmalloc_peek_tracks(struct kasan_vmalloc_object *obj,
 }
 
 /**
- * kasan_vmalloc_walk_history - look at all records
- * @fn: called with each
- * @arg: for @fn
+ * kasan_vmalloc_records - the records of a CPU
+ * @cpu: the CPU
+ * @nr: set to how many there are, in any order
  *
- * Context: Any. Takes no lock; what is written meanwhile can be missed.
+ * Context: Any. They are written meanwhile, so a look at them may be wrong; see
+ * kasan_vmalloc_read_record().
+ * Return: the first record.
  */
-void kasan_vmalloc_walk_history(kasan_vmalloc_record_fn fn, void *arg)
+struct kasan_vmalloc_record *kasan_vmalloc_records(int cpu, unsigned int *nr)
 {
-	struct record copy;
-	unsigned int i;
-	int cpu;
+	struct kasan_vmalloc_record *records = READ_ONCE(per_cpu(rings, cpu).records);
 
-	for_each_possible_cpu(cpu) {
-		struct record *records = READ_ONCE(per_cpu(rings, cpu).records);
+	*nr = records ? history : 0;
+	return records;
+}
 
-		for (i = 0; records && i < history; i++)
-			if (read_record(&records[i], &copy))
-				fn(&copy.obj, copy.nr, arg);
-	}
+/**
+ * kasan_vmalloc_read_record - read a record that may be written meanwhile
+ * @record: the record
+ * @copy: set to it
+ *
+ * Context: Any.
+ * Return: false if there is none, or it was written meanwhile.
+ */
+bool kasan_vmalloc_read_record(const struct kasan_vmalloc_record *record,
+			       struct kasan_vmalloc_record *copy)
+{
+	unsigned long nr;
+
+	/* Pairs with the release in add_record(). */
+	nr = smp_load_acquire(&record->nr);
+	if (!nr)
+		return false;
+	/* If it is written meanwhile, its number tells. */
+	*copy = data_race(*record);
+	/* Pairs with the write barrier in add_record(). */
+	smp_rmb();
+	return READ_ONCE(record->nr) == nr;
 }
 
 /**
@@ -554,7 +544,7 @@ void kasan_vmalloc_walk_history(kasan_vmalloc_record_fn fn, void *arg)
  */
 unsigned long kasan_vmalloc_history_complete_since(void)
 {
-	struct record copy;
+	struct kasan_vmalloc_record copy;
 	unsigned long since = 0;
 	int cpu;
 
@@ -563,7 +553,7 @@ unsigned long kasan_vmalloc_history_complete_since(void)
 		unsigned long next = READ_ONCE(ring->next);
 
 		if (ring->records && next > history &&
-		    read_record(&ring->records[next & (history - 1)], &copy))
+		    kasan_vmalloc_read_record(&ring->records[next & (history - 1)], &copy))
 			since = max(since, copy.nr);
 	}
 	return since;
@@ -581,7 +571,7 @@ void kasan_vmalloc_forget(void)
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
-		struct record *records = per_cpu(rings, cpu).records;
+		struct kasan_vmalloc_record *records = per_cpu(rings, cpu).records;
 
 		for (i = 0; records && i < history; i++)
 			WRITE_ONCE(records[i].nr, 0);
@@ -593,7 +583,7 @@ void kasan_vmalloc_forget(void)
 static unsigned long max_history(void)
 {
 	unsigned long nr = (totalram_pages() << PAGE_SHIFT) / 16 /
-			   sizeof(struct record) / num_possible_cpus();
+			   sizeof(struct kasan_vmalloc_record) / num_possible_cpus();
 
 	return min(rounddown_pow_of_two(nr ?: 1), 1UL << 30);
 }
@@ -601,7 +591,7 @@ static unsigned long max_history(void)
 static int __init kasan_vmalloc_history_init(void)
 {
 	unsigned int asked = history;
-	struct record *records;
+	struct kasan_vmalloc_record *records;
 	int cpu;
 
 	if (!history)

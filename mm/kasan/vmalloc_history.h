@@ -55,11 +55,20 @@ struct kasan_vmalloc_found {
 
 enum kasan_vmalloc_place kasan_vmalloc_find(struct kasan_vmalloc_found *f, unsigned long addr);
 
-/* @nr is greater for what happened later. */
-typedef void (*kasan_vmalloc_record_fn)(const struct kasan_vmalloc_object *obj,
-					unsigned long nr, void *arg);
+struct kasan_vmalloc_record {
+	/*
+	 * Its number among the records of all CPUs, which tells what was last;
+	 * clocks of CPUs differ by more than a vfree() takes. 0 while the record
+	 * is written. Only its CPU writes, with interrupts off, so a reader that
+	 * finds the same number before and after has a whole record.
+	 */
+	unsigned long nr;
+	struct kasan_vmalloc_object obj;
+};
 
-void kasan_vmalloc_walk_history(kasan_vmalloc_record_fn fn, void *arg);
+struct kasan_vmalloc_record *kasan_vmalloc_records(int cpu, unsigned int *nr);
+bool kasan_vmalloc_read_record(const struct kasan_vmalloc_record *record,
+			       struct kasan_vmalloc_record *copy);
 unsigned long kasan_vmalloc_history_complete_since(void);
 void kasan_vmalloc_forget(void);
 void kasan_vmalloc_describe_vm(struct kasan_vmalloc_object *obj,

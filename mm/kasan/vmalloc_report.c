@@ -158,63 +158,82 @@ static int cpu_in_chunk(unsigned long addr, unsigned long chunk)
 }
 
 /*
- * A record of per-cpu memory has the address of CPU 0. Make it that of the CPU
- * for which it contains @addr.
+ * Does the memory of @obj contain @addr? Per-cpu memory has a place for each CPU,
+ * and records have that of CPU 0: return the one that contains it in @unit.
  */
-static bool move_to_cpu(struct kasan_vmalloc_found *f, unsigned long addr)
+static bool contains(const struct kasan_vmalloc_object *obj, unsigned long addr,
+		     const struct unit **unit)
 {
-	unsigned long base = f->obj.start - pcpu_unit_offsets[0];
-	const struct unit *unit;
+	unsigned long start = obj->start;
 
-	if (!nr_units)
-		return false;
-	unit = find_unit(addr - base);
-	f->obj.start = base + unit->offset;
-	f->cpu = unit->cpu;
-	return addr - f->obj.start < f->obj.span;
+	if (obj->kind == KASAN_VMALLOC_PERCPU) {
+		if (!nr_units)
+			return false;
+		start -= pcpu_unit_offsets[0];
+		*unit = find_unit(addr - start);
+		start += (*unit)->offset;
+	}
+	return addr - start < obj->span;
 }
 
-/* The newest record of memory with @addr in it. */
-struct query {
-	unsigned long addr;
-	unsigned int kinds;	/* of these, as bits */
-	bool freed, allocated;	/* of a free, of an allocation, or either */
-	unsigned long before;	/* older than this number */
-	struct kasan_vmalloc_found found;
+/* The newest records of memory with an address in it. */
+struct past {
+	struct kasan_vmalloc_found allocated, freed;
+	struct kasan_vmalloc_found chunk;	/* a chunk of per-cpu memory that was freed */
 };
 
-static void match_record(const struct kasan_vmalloc_object *obj, unsigned long nr, void *arg)
+static void match_past(struct past *past, const struct kasan_vmalloc_record *record,
+		       unsigned long addr, unsigned int kinds)
 {
-	struct query *q = arg;
-	struct kasan_vmalloc_found f = { .obj = *obj, .nr = nr, .cpu = -1 };
+	struct kasan_vmalloc_record copy;
+	struct kasan_vmalloc_found *found;
+	const struct unit *unit;
 
-	if (nr <= q->found.nr || nr >= q->before || !(BIT(obj->kind) & q->kinds) ||
-	    !(obj->freed ? q->freed : q->allocated))
+	/* A first look, which may be at a record that is being written. */
+	if (!data_race(contains(&record->obj, addr, &unit)))
 		return;
-	if (obj->kind == KASAN_VMALLOC_PERCPU ? move_to_cpu(&f, q->addr) :
-						q->addr - obj->start < obj->span)
-		q->found = f;
+	if (!kasan_vmalloc_read_record(record, &copy) || !contains(&copy.obj, addr, &unit) ||
+	    !(BIT(copy.obj.kind) & kinds))
+		return;
+	found = copy.obj.kind == KASAN_VMALLOC_CHUNK ? &past->chunk :
+		copy.obj.freed ? &past->freed : &past->allocated;
+	if (copy.nr < found->nr)
+		return;
+	found->nr = copy.nr;
+	found->obj = copy.obj;
+	found->cpu = -1;
+	if (copy.obj.kind == KASAN_VMALLOC_PERCPU) {
+		found->cpu = unit->cpu;
+		found->obj.start += unit->offset - pcpu_unit_offsets[0];
+	}
 }
 
-static bool find_record(struct query *q)
+/* Look for memory of these kinds, as bits. */
+static void look_back(struct past *past, unsigned long addr, unsigned int kinds)
 {
-	q->found.nr = 0;
-	kasan_vmalloc_walk_history(match_record, q);
-	return q->found.nr;
+	struct kasan_vmalloc_record *records;
+	unsigned int i, nr;
+	int cpu;
+
+	memset(past, 0, sizeof(*past));
+	for_each_possible_cpu(cpu) {
+		records = kasan_vmalloc_records(cpu, &nr);
+		for (i = 0; i < nr; i++)
+			match_past(past, &records[i], addr, kinds);
+	}
 }
 
-/* A free says who freed it, and an earlier allocation who allocated it. */
-static void add_allocation(struct kasan_vmalloc_found *f, unsigned long addr)
+/* What was freed last. If it has a record of its allocation, that tells more. */
+static void take_freed(struct kasan_vmalloc_found *f, const struct past *past)
 {
-	struct query q = {
-		.addr = addr, .kinds = BIT(f->obj.kind),
-		.allocated = true, .before = f->nr,
-	};
+	const struct kasan_vmalloc_object *alloc = &past->allocated.obj;
 
-	if (f->obj.alloc.stack || !find_record(&q) || q.found.obj.start != f->obj.start)
-		return;
-	f->obj.alloc = q.found.obj.alloc;
-	f->obj.size = q.found.obj.size;
+	*f = past->freed;
+	if (!f->obj.alloc.stack && past->allocated.nr && past->allocated.nr < f->nr &&
+	    alloc->kind == f->obj.kind && alloc->start == f->obj.start) {
+		f->obj.alloc = alloc->alloc;
+		f->obj.size = alloc->size;
+	}
 }
 
 /* A mapping of vm_map_ram() in @va, whose record is gone: as shadow has it. */
@@ -242,7 +261,8 @@ static enum kasan_vmalloc_place describe_area(struct kasan_vmalloc_found *f, enu
 	memset(f, 0, sizeof(*f));
 	kasan_vmalloc_describe_vm(&f->obj, vm);
 	/* The first bytes of what vfree_atomic() has queued are accessible. */
-	f->obj.freed = state == FREED || f->obj.info & KASAN_VM_QUEUED;
+	f->obj.freed = f->obj.info & KASAN_VM_QUEUED ||
+		       (state == FREED && f->obj.info & KASAN_VM_FREED);
 	/* Is it still there? Else the tracks are anybody's. */
 	if (!kasan_vmalloc_peek_tracks(&f->obj, va->vm) ||
 	    !peek_vmap_area(addr, 0, &again_va, &again) || again_va.vm != va->vm ||
@@ -266,27 +286,19 @@ static unsigned long chunk_of(const struct vm_struct *vm)
 /* What is there where no area is: the last that was freed there. */
 static enum kasan_vmalloc_place find_freed(struct kasan_vmalloc_found *f, unsigned long addr)
 {
-	struct query q = {
-		.addr = addr, .kinds = ~(u32)BIT(KASAN_VMALLOC_CHUNK),
-		.freed = true, .before = ULONG_MAX,
-	};
-	struct query chunk = {
-		.addr = addr, .kinds = BIT(KASAN_VMALLOC_CHUNK),
-		.freed = true, .before = ULONG_MAX,
-	};
-	bool known = find_record(&q);
+	struct past past;
 
+	look_back(&past, addr, ~0U);
 	/* In a chunk that is gone what was there before it is of no interest. */
-	if (find_record(&chunk) && chunk.found.nr > q.found.nr &&
-	    (!known || q.found.obj.kind != KASAN_VMALLOC_PERCPU)) {
-		*f = chunk.found;
+	if (past.chunk.nr > past.freed.nr &&
+	    (!past.freed.nr || past.freed.obj.kind != KASAN_VMALLOC_PERCPU)) {
+		*f = past.chunk;
 		f->cpu = cpu_in_chunk(addr, f->obj.chunk);
 		return KASAN_VMALLOC_IN_PERCPU;
 	}
-	if (!known)
+	if (!past.freed.nr)
 		return KASAN_VMALLOC_UNKNOWN;
-	*f = q.found;
-	add_allocation(f, addr);
+	take_freed(f, &past);
 	return KASAN_VMALLOC_IN_OBJECT;
 }
 
@@ -294,9 +306,10 @@ static enum kasan_vmalloc_place find_freed(struct kasan_vmalloc_found *f, unsign
 static enum kasan_vmalloc_place find_at(struct kasan_vmalloc_found *f, unsigned long addr)
 {
 	enum state state = state_at(addr);
-	unsigned long chunk;
 	struct vmap_area va;
 	struct vm_struct vm;
+	unsigned long chunk;
+	struct past past;
 
 	memset(f, 0, sizeof(*f));
 	if (!peek_vmap_area(addr, 0, &va, &vm))
@@ -308,18 +321,17 @@ static enum kasan_vmalloc_place find_at(struct kasan_vmalloc_found *f, unsigned 
 		return describe_area(f, state, addr, &va, &vm);
 
 	if (state == FREED || state == LIVE) {
-		struct query q = {
-			.addr = addr,
-			.kinds = BIT(chunk ? KASAN_VMALLOC_PERCPU : KASAN_VMALLOC_RAM),
-			.freed = true, .allocated = true, .before = ULONG_MAX,
-		};
+		bool freed = state == FREED;
 
+		look_back(&past, addr, BIT(chunk ? KASAN_VMALLOC_PERCPU : KASAN_VMALLOC_RAM));
 		/* One that may be of an earlier user of this space is not believed. */
-		if (find_record(&q) && q.found.obj.freed == (state == FREED) &&
-		    q.found.nr >= kasan_vmalloc_history_complete_since()) {
-			*f = q.found;
-			if (f->obj.freed)
-				add_allocation(f, addr);
+		if ((past.freed.nr > past.allocated.nr) == freed &&
+		    max(past.freed.nr, past.allocated.nr) >
+		    kasan_vmalloc_history_complete_since()) {
+			if (freed)
+				take_freed(f, &past);
+			else
+				*f = past.allocated;
 			return KASAN_VMALLOC_IN_OBJECT;
 		}
 	}
@@ -335,24 +347,30 @@ static enum kasan_vmalloc_place find_at(struct kasan_vmalloc_found *f, unsigned 
 	return KASAN_VMALLOC_IN_RAM;
 }
 
-/* Freed objects have no shadow where they were large: the nearest to either side. */
-struct nearest {
-	unsigned long addr, below, above;
-};
-
-static void match_nearest(const struct kasan_vmalloc_object *obj, unsigned long nr, void *arg)
+/*
+ * A freed area has no shadow where it was large. Move @below and @above, the
+ * nearest objects to either side of @addr, if it is nearer.
+ */
+static void match_nearest(const struct kasan_vmalloc_record *record, unsigned long addr,
+			  unsigned long *below, unsigned long *above)
 {
-	unsigned long first = obj->start, last = obj->start + obj->size - 1;
-	struct nearest *n = arg;
+	unsigned long start = data_race(record->obj.start);
+	unsigned long last = start + data_race(record->obj.size) - 1;
+	struct kasan_vmalloc_record copy;
 
-	if (!obj->freed || obj->kind != KASAN_VMALLOC_AREA)
+	if ((last >= addr || last <= *below || addr - last > NEAR) &&
+	    (start <= addr || (*above && start >= *above) || start - addr > NEAR))
 		return;
-	if (last < n->addr && last > n->below && n->addr - last < NEAR &&
-	    state_at(last) == NOTHING)
-		n->below = last;
-	if (first > n->addr && first - n->addr < NEAR && (!n->above || first < n->above) &&
-	    state_at(first) == NOTHING)
-		n->above = first;
+	if (!kasan_vmalloc_read_record(record, &copy) || !copy.obj.freed ||
+	    copy.obj.kind != KASAN_VMALLOC_AREA)
+		return;
+	start = copy.obj.start;
+	last = start + copy.obj.size - 1;
+	if (last < addr && last > *below && addr - last <= NEAR && state_at(last) == NOTHING)
+		*below = last;
+	if (start > addr && (!*above || start < *above) && start - addr <= NEAR &&
+	    state_at(start) == NOTHING)
+		*above = start;
 }
 
 /**
@@ -365,23 +383,30 @@ static void match_nearest(const struct kasan_vmalloc_object *obj, unsigned long 
  */
 enum kasan_vmalloc_place kasan_vmalloc_find(struct kasan_vmalloc_found *f, unsigned long addr)
 {
-	struct nearest n = { .addr = addr };
 	enum kasan_vmalloc_place place = find_at(f, addr);
-	unsigned long at;
+	struct kasan_vmalloc_record *records;
+	unsigned long below, above;
 	struct kasan_vmalloc_found near;
+	unsigned int i, nr;
+	int cpu;
 
 	if (place == KASAN_VMALLOC_IN_OBJECT && addr - f->obj.start < f->obj.size)
 		return place;
 	if (state_at(addr) == FREED)
 		return place;
 
-	n.below = find_below(addr);
-	n.above = find_above(addr);
-	kasan_vmalloc_walk_history(match_nearest, &n);
-	if (!n.below && !n.above)
+	below = find_below(addr);
+	above = find_above(addr);
+	for_each_possible_cpu(cpu) {
+		records = kasan_vmalloc_records(cpu, &nr);
+		for (i = 0; i < nr; i++)
+			match_nearest(&records[i], addr, &below, &above);
+	}
+	if (!below && !above)
 		return place;
-	at = !n.above || (n.below && addr - n.below <= n.above - addr) ? n.below : n.above;
-	if (find_at(&near, at) == KASAN_VMALLOC_IN_OBJECT) {
+	if (!above || (below && addr - below <= above - addr))
+		above = below;
+	if (find_at(&near, above) == KASAN_VMALLOC_IN_OBJECT) {
 		*f = near;
 		return KASAN_VMALLOC_IN_OBJECT;
 	}

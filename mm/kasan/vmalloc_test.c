@@ -18,12 +18,15 @@
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/cpu.h>
+#include <linux/delay.h>
 #include <linux/execmem.h>
+#include <linux/hugetlb.h>
 #include <linux/io.h>
 #include <linux/irq_work.h>
 #include <linux/kasan-checks.h>
 #include <linux/kasan.h>
 #include <linux/kthread.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/random.h>
@@ -864,20 +867,24 @@ static void history_again(struct kunit *test)
 /* As it is between the poison and the end of a vfree(), which can take long. */
 static void history_begun(struct kunit *test)
 {
+	unsigned long space = fresh_space();
+	struct vm_struct *vm;
 	u8 *p;
 
 	need_history(test);
-	p = who_allocates(100);
+	p = vmalloc_at(space, 100);
 	KUNIT_ASSERT_NOT_NULL(test, p);
-	kasan_record_vm_area_free(find_vm_area(p), p, _THIS_IP_);
-	kasan_poison_vmalloc(p, PAGE_SIZE);
-	EXPECT_REPORT(test, UAF, check_byte(p + 1));
-	expect_object(test, 1, "inside", "freed", 100,
-		      "who_allocates", NULL);
+	vm = kmemdup(find_vm_area(p), sizeof(*vm), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, vm);
 	vfree(p);
+
+	/* once more with a vm_struct of the test's own */
+	kasan_record_vm_area_free(vm, p, _THIS_IP_);
 	EXPECT_REPORT(test, UAF, check_byte(p + 1));
-	expect_object(test, 1, "inside", "freed", 100,
-		      "who_allocates", "history_begun");
+	expect_object(test, 1, "inside", "freed", 100, "history_begun", NULL);
+	kasan_free_vm_struct(vm);
+	EXPECT_REPORT(test, UAF, check_byte(p + 1));
+	expect_object(test, 1, "inside", "freed", 100, "history_begun", "history_begun");
 }
 
 /* A history that is full does not say what it does not know. */
@@ -1171,7 +1178,8 @@ static void free_in_irq(void *p)
 
 	irq_victim = p;
 	irq_work_queue(&work);
-	irq_work_sync(&work);
+	while (irq_work_is_busy(&work))
+		cpu_relax();
 }
 
 /* The work of vfree() in an interrupt is done. */
@@ -2845,6 +2853,7 @@ static void sparse(struct kunit *test)
 struct worker {
 	struct task_struct *task;
 	struct completion done;
+	struct stack_look look;
 	unsigned long space;
 	u32 seed;
 	int failed;		/* allocations */
@@ -3105,6 +3114,94 @@ static void page_gone(struct kunit *test)
 	}
 }
 
+#ifdef CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP
+/* A struct page that is a read-only copy of the head of a huge page. */
+static struct page *find_fake_head(void)
+{
+	unsigned long pfn, nr = PAGE_SIZE / sizeof(struct page);
+
+	for (pfn = 0; pfn < max_pfn; pfn += nr) {
+		struct page *page = pfn_to_online_page(pfn);
+
+		if (page && page_is_fake_head(page) && folio_test_hugetlb(page_folio(page)))
+			return page;
+	}
+	return NULL;
+}
+
+static pte_t *fake_slot;
+
+/* Between the load of the PTE and the second look it is gone. */
+static void lose_fake_head(enum kasan_shadow_step step)
+{
+	if (step == KASAN_SHADOW_GET_LOADED && fake_slot) {
+		ptep_get_and_clear(&init_mm, (unsigned long)shadow_of((void *)fate.space),
+				   fake_slot);
+		fake_slot = NULL;
+	}
+}
+
+/*
+ * The page that a PTE named may have become part of a huge page, whose struct
+ * pages are read-only: its count must not be touched.
+ */
+static void fake_head(struct kunit *test)
+{
+	struct page *page = find_fake_head();
+	unsigned long addr;
+
+	need_store(test);
+	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC_DELAY))
+		kunit_skip(test, "Test requires CONFIG_KASAN_VMALLOC_DELAY");
+	if (!page)
+		kunit_skip(test, "Test requires hugepages=1 hugetlb_free_vmemmap=on");
+
+	fate.space = fresh_space();
+	addr = (unsigned long)shadow_of((void *)fate.space);
+	fake_slot = kasan_shadow_alloc_slot(addr, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, fake_slot);
+	set_pte_at(&init_mm, addr, fake_slot, pfn_pte(page_to_pfn(page), PAGE_KERNEL_RO));
+
+	kunit_activate_static_stub(test, kasan_shadow_step, lose_fake_head);
+	KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(fate.space, PAGE_SIZE, NULL, GFP_KERNEL), 0);
+	kunit_deactivate_static_stub(test, kasan_shadow_step);
+	KUNIT_EXPECT_EQ(test, areas_at(fate.space), 1);
+	kasan_release_vmalloc(fate.space, fate.space + PAGE_SIZE);
+	settle();
+}
+#else
+static void fake_head(struct kunit *test)
+{
+	kunit_skip(test, "Test requires CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP=y");
+}
+#endif
+
+/*
+ * The shrinker does not wait for a reclaim that is running: that would be a wait
+ * of every task that allocates, and here for ever.
+ */
+static void shrink_in_flush(unsigned long start, unsigned long end)
+{
+	struct kasan_shadow_stats before = read_stats();
+
+	kunit_deactivate_static_stub(current->kunit_test, kasan_shadow_flush);
+	drop_slab();
+	KUNIT_EXPECT_EQ(current->kunit_test, event(KASAN_SHADOW_FLUSHES),
+			before.events[KASAN_SHADOW_FLUSHES]);
+	flush_tlb_kernel_range(start, end);
+}
+
+static void shrinker_does_not_wait(struct kunit *test)
+{
+	unsigned long space = fresh_space();
+
+	need_store(test);
+	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, PAGE_SIZE, NULL, GFP_KERNEL), 0);
+	kasan_release_vmalloc(space, space + PAGE_SIZE);
+	kunit_activate_static_stub(test, kasan_shadow_flush, shrink_in_flush);
+	KUNIT_EXPECT_GT(test, kasan_shadow_reclaim(ULONG_MAX), 0);
+}
+
 /*
  * So often each way to lose a race is taken, or the test gives up. A page that
  * is gone again before it is looked at is rare; page_gone() plays that through.
@@ -3250,6 +3347,347 @@ static void provoked(struct kunit *test)
 	expect_counts(test);
 }
 
+/* ----------------------- Reports of whatever address ----------------------- */
+
+enum { NR_SAMPLES = 50 };
+
+/* Memory of each kind, that the test knows all of. */
+enum sample_kind {
+	SAMPLE_VMALLOC, SAMPLE_LARGE, SAMPLE_DEVICE, SAMPLE_SPARSE, SAMPLE_MODULE,
+	SAMPLE_RAM, SAMPLE_RAM_AREA, SAMPLE_PERCPU,
+	NR_SAMPLE_KINDS
+};
+
+struct sample {
+	enum sample_kind kind;
+	unsigned long start;		/* of per-cpu memory that of no CPU */
+	size_t size;
+	struct vm_struct *vm;
+	bool freed;
+};
+
+static struct page *sample_pages[65];
+
+/* @addr: space that nobody else uses. */
+static bool make_sample(struct sample *s, enum sample_kind kind, unsigned long addr,
+			struct rnd_state *rnd)
+{
+	size_t size = 1 + prandom_u32_state(rnd) % (3 * PAGE_SIZE);
+	void *p = NULL;
+
+	s->vm = NULL;
+	switch (kind) {
+	case SAMPLE_VMALLOC:
+		p = vmalloc_at(addr, size);
+		break;
+	case SAMPLE_LARGE:
+	case SAMPLE_DEVICE:
+	case SAMPLE_SPARSE:
+		if (kind == SAMPLE_LARGE)
+			size += SZ_1M;
+		size = PAGE_ALIGN(size);
+		s->vm = __get_vm_area_caller(size, kind == SAMPLE_DEVICE ? VM_IOREMAP :
+					     kind == SAMPLE_SPARSE ? VM_SPARSE : VM_MAP,
+					     addr, addr + size + PAGE_SIZE, (void *)_THIS_IP_);
+		p = s->vm ? s->vm->addr : NULL;
+		break;
+	case SAMPLE_MODULE:
+		p = execmem_alloc(EXECMEM_MODULE_DATA, size);
+		break;
+	case SAMPLE_RAM:
+		size = PAGE_ALIGN(size);
+		p = vm_map_ram(sample_pages, size >> PAGE_SHIFT, NUMA_NO_NODE);
+		break;
+	case SAMPLE_RAM_AREA:
+		size = 65 * PAGE_SIZE;
+		p = vm_map_ram(sample_pages, 65, NUMA_NO_NODE);
+		break;
+	default:
+		size = 1 + size % 200;
+		p = (void __force *)__alloc_percpu(size, 8);
+		break;
+	}
+	s->kind = kind;
+	s->start = (unsigned long)p;
+	s->size = size;
+	s->freed = false;
+	return p;
+}
+
+static void free_sample(struct sample *s)
+{
+	void *p = (void *)s->start;
+
+	if (s->freed)
+		return;
+	s->freed = true;
+	if (s->vm)
+		free_vm_area(s->vm);
+	else if (s->kind == SAMPLE_MODULE)
+		execmem_free(p);
+	else if (s->kind == SAMPLE_RAM || s->kind == SAMPLE_RAM_AREA)
+		vm_unmap_ram(p, s->size >> PAGE_SHIFT);
+	else if (s->kind == SAMPLE_PERCPU)
+		free_percpu((void __percpu *)p);
+	else
+		vfree(p);
+}
+
+static bool bad_stack(depot_stack_handle_t handle)
+{
+	unsigned long *entries;
+
+	return handle && (!stack_depot_fetch(handle, &entries) ||
+			  !__kernel_text_address(entries[0]));
+}
+
+/* What cannot be, whatever others do meanwhile. */
+static const char *find_nonsense(unsigned long addr)
+{
+	struct kasan_vmalloc_found f;
+	struct kasan_vmalloc_object *obj = &f.obj;
+	struct page *page;
+
+	switch (kasan_vmalloc_find(&f, addr)) {
+	case KASAN_VMALLOC_IN_OBJECT:
+		if (!obj->size || !is_vmalloc_or_module_addr((void *)obj->start))
+			return "no object";
+		if (addr + SZ_4M < obj->start || addr > obj->start + obj->size + SZ_4M)
+			return "not near";
+		if (bad_stack(obj->alloc.stack) || bad_stack(obj->free.stack) ||
+		    bad_stack(obj->aux[0]) || bad_stack(obj->aux[1]))
+			return "no stack";
+		if (obj->kind > KASAN_VMALLOC_PERCPU ||
+		    (obj->kind == KASAN_VMALLOC_PERCPU && !cpu_possible(f.cpu)))
+			return "no kind";
+		break;
+	case KASAN_VMALLOC_IN_PERCPU:
+		if (!cpu_possible(f.cpu))
+			return "no CPU";
+		break;
+	default:
+		break;
+	}
+	page = kasan_vmalloc_to_page((void *)addr);
+	return page && !pfn_to_online_page(page_to_pfn(page)) ? "no page" : NULL;
+}
+
+/* What is said of a byte of a sample; @forgotten: its record is gone. */
+static void check_sample(struct kunit *test, const struct sample *s, long off, bool forgotten,
+			 bool alone)
+{
+	int cpu = s->kind == SAMPLE_PERCPU ? cpumask_any_but(cpu_possible_mask, off & 1) : -1;
+	struct kasan_vmalloc_found f;
+	enum kasan_vmalloc_place place;
+	unsigned long start = s->start;
+	bool part = s->kind >= SAMPLE_RAM;
+	const char *nonsense;
+
+	if (s->kind == SAMPLE_PERCPU) {
+		if (cpu >= nr_cpu_ids)
+			cpu = 0;
+		start = (unsigned long)per_cpu_ptr((u8 __percpu *)start, cpu);
+	}
+	nonsense = find_nonsense(start + off);
+	KUNIT_EXPECT_NULL_MSG(test, nonsense, "%s: kind %d, byte %ld of %zu",
+			      nonsense, s->kind, off, s->size);
+	if (off < 0 || off >= s->size || !is_vmalloc_or_module_addr((void *)start))
+		return;
+
+	place = kasan_vmalloc_find(&f, start + off);
+	if (s->freed && forgotten) {
+		KUNIT_EXPECT_FALSE_MSG(test, alone && place == KASAN_VMALLOC_IN_OBJECT &&
+				       start + off - f.obj.start < f.obj.size,
+				       "kind %d, byte %ld of %zu: %lx", s->kind, off, s->size,
+				       f.obj.start);
+		return;
+	}
+	if (s->kind == SAMPLE_PERCPU && (forgotten || !alone) &&
+	    place == KASAN_VMALLOC_IN_PERCPU) {
+		KUNIT_EXPECT_EQ(test, f.cpu, cpu);
+		return;
+	}
+	/* Others may have it by now, or have pushed its record out. */
+	if (s->freed && !alone)
+		return;
+	if (place == KASAN_VMALLOC_IN_OBJECT && f.obj.start == start &&
+	    f.obj.size == s->size && f.obj.freed == s->freed &&
+	    ((forgotten && part) || !alone || f.obj.alloc.stack))
+		return;
+	KUNIT_FAIL(test, "kind %d%s%s, byte %ld of %zu at %lx: place %d, %s %lu at %lx, alloc %x",
+		   s->kind, s->freed ? " freed" : "", forgotten ? " forgotten" : "", off,
+		   s->size, start, place, f.obj.freed ? "freed" : "live", f.obj.size,
+		   f.obj.start, f.obj.alloc.stack);
+}
+
+static void check_samples(struct kunit *test, const struct sample *samples, int nr,
+			  bool forgotten)
+{
+	int i, k;
+
+	for (i = 0; i < nr; i++) {
+		long size = samples[i].size;
+		long offs[] = {
+			0, 1, size / 2, size - 1, size, size + 1, -1, -8,
+			size + PAGE_SIZE - 1, -(long)PAGE_SIZE, size + SZ_64K,
+		};
+
+		for (k = 0; k < ARRAY_SIZE(offs); k++)
+			check_sample(test, &samples[i], offs[k], forgotten, true);
+		cond_resched();
+	}
+}
+
+/* Samples of half of the kinds, live and freed, with their records or without. */
+static void check_state(struct kunit *test, struct sample *samples, int nr, int kind,
+			bool forgotten, unsigned long space, struct rnd_state *rnd)
+{
+	int i;
+
+	kasan_vmalloc_forget();
+	for (i = 0; i < nr; i++)
+		KUNIT_ASSERT_TRUE(test, make_sample(&samples[i], kind + i % (NR_SAMPLE_KINDS / 2),
+						    space + i * SZ_2M, rnd));
+	if (forgotten)
+		kasan_vmalloc_forget();
+	check_samples(test, samples, nr, forgotten);
+	for (i = 0; i < nr; i++)
+		free_sample(&samples[i]);
+	if (forgotten)
+		kasan_vmalloc_forget();
+	check_samples(test, samples, nr, forgotten);
+}
+
+/* Allocates and frees memory of all kinds, with threads, purges and reclaim between. */
+static int disturb(void *arg)
+{
+	struct sample samples[8] = {};
+	struct worker *w = arg;
+	struct task_struct *task;
+	struct rnd_state rnd;
+	int i, n = 0;
+
+	prandom_seed_state(&rnd, w->seed);
+	for (i = 0; i < ARRAY_SIZE(samples); i++)
+		samples[i].freed = true;
+	while (!kthread_should_stop()) {
+		struct sample *s = &samples[n++ % ARRAY_SIZE(samples)];
+		int kind = prandom_u32_state(&rnd) % NR_SAMPLE_KINDS;
+
+		free_sample(s);
+		/* of those with a place of their own there is one for each */
+		if (!make_sample(s, kind, w->space + (s - samples) * SZ_2M, &rnd))
+			s->freed = true;
+		if (n % 64 == 0)
+			vm_unmap_aliases();
+		if (n % 128 == 0)
+			kasan_shadow_reclaim(100);
+		if (n % 16 == 0) {
+			task = kthread_run(look_at_stack, &w->look, "kasan_stack");
+			if (!IS_ERR(task))
+				wait_for_completion(&w->look.done);
+		}
+		usleep_range(200, 400);
+	}
+	for (i = 0; i < ARRAY_SIZE(samples); i++)
+		free_sample(&samples[i]);
+	return 0;
+}
+
+static unsigned long random_addr(struct rnd_state *rnd)
+{
+	u64 r = (u64)prandom_u32_state(rnd) << 32 | prandom_u32_state(rnd);
+	unsigned long space = VMALLOC_END - VMALLOC_START;
+	struct vmap_area va;
+	struct vm_struct vm;
+
+	switch (r % 4) {
+	case 0:
+		return VMALLOC_START + (r >> 2) % space;
+#ifdef MODULES_VADDR
+	case 1:
+		return MODULES_VADDR + (r >> 2) % (MODULES_END - MODULES_VADDR);
+#endif
+	}
+	/* Near an area that there is, or was a moment ago. */
+	if (!peek_vmap_area(VMALLOC_START + (r >> 2) % (r % 4 == 2 ? SZ_1G : space),
+			    r & 4 ? 1 : -1, &va, &vm))
+		return VMALLOC_START;
+	return va.va_start - PAGE_SIZE + (r >> 16) % (va.va_end - va.va_start + 2 * PAGE_SIZE);
+}
+
+/*
+ * What a report says of any address: all that is known of the memory that the
+ * test has, nothing that cannot be of any other; and it survives.
+ */
+static void any_address(struct kunit *test)
+{
+	/* three addresses each; scripts/stress looks at many more */
+	int rounds = IS_ENABLED(CONFIG_PROVE_LOCKING) ? 3000 : 1000;
+	unsigned long space = fresh_space(), n = NR_SAMPLES * NR_SAMPLE_KINDS;
+	struct worker *workers;
+	struct sample *samples;
+	struct rnd_state rnd;
+	unsigned long start;
+	int i;
+
+	need_history(test);
+	if (!IS_ENABLED(CONFIG_EXECMEM) || !IS_ENABLED(CONFIG_SMP) || !IS_ENABLED(CONFIG_64BIT))
+		kunit_skip(test, "Test requires CONFIG_EXECMEM, CONFIG_SMP and CONFIG_64BIT");
+	samples = kunit_kcalloc(test, n, sizeof(*samples), GFP_KERNEL);
+	workers = kunit_kcalloc(test, 4, sizeof(*workers), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, samples);
+	KUNIT_ASSERT_NOT_NULL(test, workers);
+	for (i = 0; i < ARRAY_SIZE(sample_pages); i++) {
+		sample_pages[i] = alloc_page(GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, sample_pages[i]);
+	}
+	prandom_seed_state(&rnd, 20);
+
+	/* alone, with no more at a time than the history of a CPU keeps: exact */
+	migrate_disable();
+	for (i = 0; i < 4; i++)
+		check_state(test, samples, n / 2, i % 2 * NR_SAMPLE_KINDS / 2, i / 2, space, &rnd);
+	migrate_enable();
+
+	/* with others, and half of them freed */
+	for (i = 0; i < n; i++)
+		KUNIT_ASSERT_TRUE(test, make_sample(&samples[i], i % NR_SAMPLE_KINDS,
+						    space + i * SZ_2M, &rnd));
+	for (i = 0; i < n; i += 2)
+		free_sample(&samples[i]);
+	for (i = 0; i < 4; i++) {
+		workers[i].space = space + (n + 8 * i) * SZ_2M;
+		workers[i].seed = i;
+		init_completion(&workers[i].look.done);
+		workers[i].task = kthread_run(disturb, &workers[i], "kasan_disturb/%d", i);
+	}
+	start = jiffies;
+	for (i = 0; i < rounds; i++) {
+		const struct sample *s = &samples[prandom_u32_state(&rnd) % n];
+		unsigned long addr = random_addr(&rnd);
+		const char *nonsense = find_nonsense(addr);
+
+		KUNIT_EXPECT_NULL_MSG(test, nonsense, "%s: %lx", nonsense, addr);
+		check_sample(test, s, prandom_u32_state(&rnd) % (s->size + 2 * PAGE_SIZE) - PAGE_SIZE,
+			     false, false);
+		if (i % 16 == 0)
+			cond_resched();
+		if (i % 1024 == 0)
+			kasan_vmalloc_forget();
+	}
+	kunit_info(test, "%d addresses beside others in %u ms", 3 * rounds,
+		   jiffies_to_msecs(jiffies - start));
+	for (i = 0; i < 4; i++)
+		if (!IS_ERR(workers[i].task))
+			kthread_stop(workers[i].task);
+	for (i = 0; i < n; i++)
+		free_sample(&samples[i]);
+	for (i = 0; i < ARRAY_SIZE(sample_pages); i++)
+		__free_page(sample_pages[i]);
+	settle();
+}
+
 static struct kunit_case kasan_vmalloc_test_cases[] = {
 	KUNIT_CASE(vmalloc_oob),
 	KUNIT_CASE(vmalloc_uaf),
@@ -3312,7 +3750,10 @@ static struct kunit_case kasan_vmalloc_test_cases[] = {
 	KUNIT_CASE(sparse),
 	KUNIT_CASE_SLOW(churn_and_reclaim),
 	KUNIT_CASE_SLOW(page_gone),
+	KUNIT_CASE(fake_head),
+	KUNIT_CASE(shrinker_does_not_wait),
 	KUNIT_CASE_SLOW(provoked),
+	KUNIT_CASE_SLOW(any_address),
 	{}
 };
 

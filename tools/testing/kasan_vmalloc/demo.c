@@ -12,7 +12,8 @@
  * does the access, and does not survive it.
  *
  * Writing to the parameter "late" runs the case that needs the shadow of what
- * was freed when the module was loaded to be given back meanwhile.
+ * was freed when the module was loaded to be given back meanwhile; to "unloaded",
+ * the address of what another module had, the one that needs that to be gone.
  */
 
 #define pr_fmt(fmt) "demo: " fmt
@@ -21,6 +22,7 @@
 #include <linux/completion.h>
 #include <linux/err.h>
 #include <linux/kasan-checks.h>
+#include <linux/kstrtox.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -29,6 +31,7 @@
 #include <linux/sched/task_stack.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/stringify.h>
 #include <linux/vmalloc.h>
 
@@ -52,6 +55,20 @@
 #define UAF		"vmalloc-use-after-free"
 #define STACK_OOB	"stack-out-of-bounds"
 #endif
+
+/*
+ * memcpy() is checked if the compiler marks its calls, or the function does so
+ * itself; a call of KASAN's own is checked in any case.
+ */
+#if defined(CONFIG_CC_HAS_KASAN_MEMINTRINSIC_PREFIX) || !defined(CONFIG_GENERIC_ENTRY)
+#define MEMCPY_OOB	OOB
+#else
+#define MEMCPY_OOB	"none"
+#endif
+#ifdef CONFIG_KASAN_SW_TAGS
+#define __asan_memcpy	__hwasan_memcpy
+#endif
+void *__asan_memcpy(void *dest, const void *src, size_t n);
 
 #define legal()		pr_info("legal\n")
 #define bad()		pr_info("bad\n")
@@ -90,6 +107,39 @@ static noinline int vmalloc_uaf(void)
 	bad();
 	check_byte(p);
 	vfree(neighbour);
+	return 0;
+}
+
+static const u8 source[200];
+
+static noinline int memcpy_oob(void)
+{
+	u8 *p = vmalloc(100);
+	size_t n = 100;
+
+	if (!p)
+		return -ENOMEM;
+	OPTIMIZER_HIDE_VAR(p);
+	OPTIMIZER_HIDE_VAR(n);
+	legal();
+	memcpy(p, source, n);
+	bad();
+	memcpy(p, source, 2 * n);
+	vfree(p);
+	return 0;
+}
+
+static noinline int asan_memcpy_oob(void)
+{
+	u8 *p = vmalloc(100);
+
+	if (!p)
+		return -ENOMEM;
+	legal();
+	__asan_memcpy(p, source, 100);
+	bad();
+	__asan_memcpy(p, source, 200);
+	vfree(p);
 	return 0;
 }
 
@@ -423,6 +473,31 @@ static int late_set(const char *val, const struct kernel_param *kp)
 static const struct kernel_param_ops late_ops = { .set = late_set };
 module_param_cb(late, &late_ops, NULL, 0200);
 
+static noinline void module_uaf(u8 *p)
+{
+	legal();
+	bad();
+	check_byte(p);
+	barrier();
+}
+
+/* The address of what a module had, which has been unloaded since. */
+static int unloaded_set(const char *val, const struct kernel_param *kp)
+{
+	unsigned long addr;
+	int ret = kstrtoul(val, 16, &addr);
+
+	if (ret)
+		return ret;
+	pr_info("begin module_uaf expect " UAF ": a module is unloaded, read a byte of its data\n");
+	module_uaf((u8 *)addr);
+	pr_info("end module_uaf\n");
+	return 0;
+}
+
+static const struct kernel_param_ops unloaded_ops = { .set = unloaded_set };
+module_param_cb(unloaded, &unloaded_ops, NULL, 0200);
+
 #else
 
 static int free_early(void) { return 0; }
@@ -437,6 +512,8 @@ static const struct {
 } cases[] = {
 	{ "vmalloc_oob", vmalloc_oob, OOB, "vmalloc(100), write byte " __stringify(PAST_100) },
 	{ "vmalloc_uaf", vmalloc_uaf, UAF, "vmalloc(100), vfree, read byte 0" },
+	{ "memcpy_oob", memcpy_oob, MEMCPY_OOB, "vmalloc(100), memcpy() of 200 bytes to it" },
+	{ "asan_memcpy_oob", asan_memcpy_oob, OOB, "the same by __asan_memcpy()" },
 	{ "vmap_oob", vmap_oob, OOB, "vmap of 2 pages, read the byte after" },
 	{ "vmap_uaf", vmap_uaf, UAF, "vmap of 2 pages, vunmap, read byte 0" },
 	{ "vm_map_ram_oob", vm_map_ram_oob, OOB,

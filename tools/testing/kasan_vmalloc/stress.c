@@ -41,8 +41,9 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
-/* mm/kasan/kasan.h, for the values of poison */
+/* from mm/kasan: the values of poison, and what a report knows */
 #include "kasan.h"
+#include "vmalloc_history.h"
 
 /* ------------------------------- Settings -------------------------------- */
 
@@ -64,20 +65,24 @@ static ulong map_pages_at;
 module_param(map_pages_at, ulong, 0400);
 static ulong unmap_pages_at;
 module_param(unmap_pages_at, ulong, 0400);
+static ulong find_at;
+module_param(find_at, ulong, 0400);
+static ulong to_page_at;
+module_param(to_page_at, ulong, 0400);
 
 /* ----------------------------- What is counted --------------------------- */
 
 enum op {
 	OP_VMALLOC, OP_VZALLOC, OP_BIG, OP_NOFS, OP_NOIO, OP_VREALLOC, OP_VMAP,
 	OP_RAM, OP_PERCPU, OP_THREAD, OP_HUGE, OP_HUGE_MAP, OP_SPARSE, OP_FREE, OP_CHECK,
-	OP_PURGE, OP_RECLAIM, OP_BAD,
+	OP_DESCRIBE, OP_PURGE, OP_RECLAIM, OP_BAD,
 	NR_OPS
 };
 
 static const char * const op_names[] = {
 	"vmalloc", "vzalloc", "big", "nofs", "noio", "vrealloc", "vmap",
 	"vm_map_ram", "percpu", "thread", "huge", "huge_map", "sparse", "free", "check",
-	"purge", "reclaim", "bad",
+	"describe", "purge", "reclaim", "bad",
 };
 
 static_assert(ARRAY_SIZE(op_names) == NR_OPS);
@@ -119,6 +124,9 @@ struct area {
 
 #define NR_AREAS	24
 
+/* Addresses of one OP_DESCRIBE. */
+#define DESCRIBED	16
+
 struct worker {
 	struct task_struct *task;
 	const struct phase *phase;
@@ -157,6 +165,11 @@ static const struct phase phases[] = {
 		[OP_PERCPU] = 10, [OP_THREAD] = 3, [OP_SPARSE] = 3, [OP_FREE] = 10,
 		[OP_CHECK] = 5, [OP_PURGE] = 2, [OP_RECLAIM] = 4, [OP_BAD] = 1,
 	}, SZ_64K + SZ_8K, true },
+	{ "describe", {
+		[OP_VMALLOC] = 20, [OP_BIG] = 1, [OP_VMAP] = 10, [OP_RAM] = 20,
+		[OP_PERCPU] = 20, [OP_THREAD] = 5, [OP_SPARSE] = 3, [OP_FREE] = 30,
+		[OP_DESCRIBE] = 50, [OP_PURGE] = 2, [OP_RECLAIM] = 2, [OP_BAD] = 1,
+	}, SZ_64K + SZ_8K },
 	{ "huge", {
 		[OP_VMALLOC] = 4, [OP_HUGE] = 1, [OP_HUGE_MAP] = 2, [OP_FREE] = 2,
 		[OP_PURGE] = 1, [OP_RECLAIM] = 1,
@@ -165,7 +178,8 @@ static const struct phase phases[] = {
 		[OP_VMALLOC] = 80, [OP_VZALLOC] = 20, [OP_BIG] = 2, [OP_NOFS] = 12,
 		[OP_NOIO] = 12, [OP_VREALLOC] = 20, [OP_VMAP] = 40, [OP_RAM] = 60,
 		[OP_PERCPU] = 30, [OP_THREAD] = 12, [OP_HUGE_MAP] = 1, [OP_SPARSE] = 12,
-		[OP_FREE] = 80, [OP_CHECK] = 40, [OP_PURGE] = 6, [OP_RECLAIM] = 8,
+		[OP_FREE] = 80, [OP_CHECK] = 40, [OP_DESCRIBE] = 10, [OP_PURGE] = 6,
+		[OP_RECLAIM] = 8,
 		[OP_BAD] = 8,
 	}, SZ_64K + SZ_8K, true },
 };
@@ -756,6 +770,59 @@ static int op_sparse(struct worker *w)
 	return ret;
 }
 
+/*
+ * What a report would say of an address: of an area of the worker's own that it
+ * is that, of others whatever is not nonsense. To look must not fault.
+ */
+static int op_describe(struct worker *w)
+{
+	enum kasan_vmalloc_place (*find)(struct kasan_vmalloc_found *f,
+					 unsigned long addr) = (void *)find_at;
+	struct page *(*to_page)(const void *addr) = (void *)to_page_at;
+	struct kasan_vmalloc_found f;
+	unsigned int i;
+
+	for (i = 0; i < DESCRIBED; i++) {
+		const struct area *a = &w->areas[below(w, NR_AREAS)];
+		unsigned long start, addr;
+		bool inside;
+
+		if (!a->addr)
+			continue;
+		start = (unsigned long)(a->kind == OP_PERCPU ?
+					per_cpu_ptr((u8 __percpu *)a->addr, 0) : a->addr);
+		switch (below(w, 4)) {
+		case 0:
+			addr = start - SZ_64M + below(w, 2 * SZ_64M);
+			break;
+		case 1:
+			addr = start - SZ_64K + below(w, a->size + 2 * SZ_64K);
+			break;
+		default:
+			addr = start + below(w, a->size);
+		}
+		inside = addr - start < a->size && is_vmalloc_addr((void *)addr);
+		to_page((void *)addr);
+		switch (find(&f, addr)) {
+		case KASAN_VMALLOC_IN_OBJECT:
+			if (inside ? f.obj.freed || f.obj.start != start : !f.obj.size)
+				complain("%s at %lx: %lx is described as %s %lu bytes at %lx",
+					 op_names[a->kind], start, addr,
+					 f.obj.freed ? "freed" : "live", f.obj.size, f.obj.start);
+			break;
+		case KASAN_VMALLOC_IN_PERCPU:
+			if (inside && (a->kind != OP_PERCPU || f.cpu))
+				complain("%s at %lx: %lx is described as of CPU %d",
+					 op_names[a->kind], start, addr, f.cpu);
+			break;
+		default:
+			if (inside)
+				complain("%s at %lx: %lx is not known", op_names[a->kind], start, addr);
+		}
+	}
+	return 0;
+}
+
 static int op_reclaim(struct worker *w)
 {
 	unsigned long (*reclaim)(unsigned long nr) = (void *)reclaim_at;
@@ -832,6 +899,8 @@ static int run_op(struct worker *w, enum op op)
 		return op_huge(op == OP_HUGE_MAP);
 	case OP_SPARSE:
 		return op_sparse(w);
+	case OP_DESCRIBE:
+		return op_describe(w);
 	case OP_PURGE:
 		vm_unmap_aliases();
 		return 0;
