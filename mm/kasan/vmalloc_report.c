@@ -336,6 +336,8 @@ static enum kasan_vmalloc_place find_at(struct kasan_vmalloc_found *f, unsigned 
 		}
 	}
 	f->obj.freed = state == FREED;
+	f->obj.start = va.va_start;
+	f->obj.span = va.va_end - va.va_start;
 	if (chunk) {
 		f->cpu = cpu_in_chunk(addr, chunk);
 		return KASAN_VMALLOC_IN_PERCPU;
@@ -375,7 +377,7 @@ static void match_nearest(const struct kasan_vmalloc_record *record, unsigned lo
 
 /**
  * kasan_vmalloc_find - which object an address is in, or nearest to
- * @f: filled in
+ * @f: set to the object; if only the place is known, to where that is
  * @addr: the address
  *
  * Context: Any. Takes no lock.
@@ -401,6 +403,13 @@ enum kasan_vmalloc_place kasan_vmalloc_find(struct kasan_vmalloc_found *f, unsig
 		records = kasan_vmalloc_records(cpu, &nr);
 		for (i = 0; i < nr; i++)
 			match_nearest(&records[i], addr, &below, &above);
+	}
+	/* What is in an area of parts is next to parts of that area. */
+	if (place == KASAN_VMALLOC_IN_PERCPU || place == KASAN_VMALLOC_IN_RAM) {
+		if (below < f->obj.start)
+			below = 0;
+		if (above - f->obj.start >= f->obj.span)
+			above = 0;
 	}
 	if (!below && !above)
 		return place;
