@@ -414,13 +414,13 @@ void *kasan_vmalloc_aux_object(void *addr)
  */
 void kasan_set_vmalloc_chunk(struct vm_struct **vms, int nr)
 {
-	unsigned long chunk = ULONG_MAX;
+	const void *chunk = kasan_reset_tag(vms[0]->addr);
 	int i;
 
-	for (i = 0; i < nr; i++)
-		chunk = min(chunk, (unsigned long)kasan_reset_tag(vms[i]->addr));
+	for (i = 1; i < nr; i++)
+		chunk = min(chunk, (const void *)kasan_reset_tag(vms[i]->addr));
 	for (i = 0; i < nr; i++) {
-		vms[i]->kasan.chunk = chunk;
+		vms[i]->kasan.chunk = (unsigned long)chunk;
 		vms[i]->kasan.flags = KASAN_VM_CHUNK;
 	}
 }
@@ -590,24 +590,19 @@ static unsigned long max_history(void)
 
 static int __init kasan_vmalloc_history_init(void)
 {
-	unsigned int asked = history;
+	unsigned long asked = history, max = max_history();
 	struct kasan_vmalloc_record *records;
 	int cpu;
 
-	if (!history)
+	if (!asked)
 		return 0;
-	/* @history must not be seen between here and there. */
-	history = roundup_pow_of_two(min((unsigned long)history, max_history()));
+	history = asked < max ? roundup_pow_of_two(asked) : max;
 	if (history < asked)
-		pr_warn("history=%u takes too much memory, using %u\n", asked, history);
+		pr_warn("history=%lu takes too much memory, using %u\n", asked, history);
 	for_each_possible_cpu(cpu) {
 		records = kvcalloc_node(history, sizeof(*records), GFP_KERNEL,
 					cpu_to_node(cpu));
-		if (!records) {
-			pr_warn("no memory for the history of CPU %d\n", cpu);
-			continue;
-		}
-		/* Before there are any, nothing is recorded. */
+		/* Without records this CPU remembers nothing. */
 		WRITE_ONCE(per_cpu(rings, cpu).records, records);
 	}
 	return 0;

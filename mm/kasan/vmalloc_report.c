@@ -89,15 +89,16 @@ static unsigned long find_below(unsigned long addr)
 	u8 shadow;
 
 	for (; g >= limit && is_vmalloc_or_module_addr((void *)g); g -= KASAN_GRANULE_SIZE) {
-		if (get_kernel_nofault(shadow, (u8 *)kasan_mem_to_shadow((void *)g)))
+		if (get_kernel_nofault(shadow, (u8 *)kasan_mem_to_shadow((void *)g))) {
 			g = round_down(g, KASAN_MEMORY_PER_SHADOW_PAGE);
-		else if (shadow && shadow < KASAN_GRANULE_SIZE)
+			continue;
+		}
+		if (shadow && shadow < KASAN_GRANULE_SIZE)
 			return g + shadow - 1;
-		else if (state_of(shadow, g) != OUTSIDE)
+		if (state_of(shadow, g) != OUTSIDE)
 			return g + KASAN_GRANULE_SIZE - 1;
-		else
-			while (IS_ALIGNED(g, WORD) && is_outside_word(g - WORD))
-				g -= WORD;
+		while (IS_ALIGNED(g, WORD) && is_outside_word(g - WORD))
+			g -= WORD;
 	}
 	return 0;
 }
@@ -237,7 +238,8 @@ static void take_freed(struct kasan_vmalloc_found *f, const struct past *past)
 }
 
 /* A mapping of vm_map_ram() in @va, whose record is gone: as shadow has it. */
-static void find_mapping(struct kasan_vmalloc_found *f, unsigned long addr, const struct vmap_area *va)
+static void find_mapping(struct kasan_vmalloc_found *f, unsigned long addr,
+			 const struct vmap_area *va)
 {
 	unsigned long start = round_down(addr, PAGE_SIZE), end = start + PAGE_SIZE;
 
@@ -252,8 +254,8 @@ static void find_mapping(struct kasan_vmalloc_found *f, unsigned long addr, cons
 }
 
 /* The area @va with the vm_struct @vm, of which both are copies. */
-static enum kasan_vmalloc_place describe_area(struct kasan_vmalloc_found *f, enum state state, unsigned long addr,
-				const struct vmap_area *va, const struct vm_struct *vm)
+static void describe_area(struct kasan_vmalloc_found *f, enum state state, unsigned long addr,
+			  const struct vmap_area *va, const struct vm_struct *vm)
 {
 	struct vmap_area again_va;
 	struct vm_struct again;
@@ -270,7 +272,6 @@ static enum kasan_vmalloc_place describe_area(struct kasan_vmalloc_found *f, enu
 		memset(&f->obj.alloc, 0, sizeof(f->obj.alloc));
 		memset(f->obj.aux, 0, sizeof(f->obj.aux));
 	}
-	return KASAN_VMALLOC_IN_OBJECT;
 }
 
 /* The chunk of per-cpu memory that @vm is of, or 0. The first one can be in vmalloc space. */
@@ -317,21 +318,22 @@ static enum kasan_vmalloc_place find_at(struct kasan_vmalloc_found *f, unsigned 
 		return state == OUTSIDE ? KASAN_VMALLOC_UNKNOWN : find_freed(f, addr);
 
 	chunk = va.vm ? chunk_of(&vm) : 0;
-	if (va.vm && !chunk)
-		return describe_area(f, state, addr, &va, &vm);
+	if (va.vm && !chunk) {
+		describe_area(f, state, addr, &va, &vm);
+		return KASAN_VMALLOC_IN_OBJECT;
+	}
 
 	if (state == FREED || state == LIVE) {
-		bool freed = state == FREED;
+		/* A record that may be of an earlier user of this space is not believed. */
+		unsigned long since = kasan_vmalloc_history_complete_since();
 
 		look_back(&past, addr, BIT(chunk ? KASAN_VMALLOC_PERCPU : KASAN_VMALLOC_RAM));
-		/* One that may be of an earlier user of this space is not believed. */
-		if ((past.freed.nr > past.allocated.nr) == freed &&
-		    max(past.freed.nr, past.allocated.nr) >
-		    kasan_vmalloc_history_complete_since()) {
-			if (freed)
-				take_freed(f, &past);
-			else
-				*f = past.allocated;
+		if (state == FREED && past.freed.nr > max(past.allocated.nr, since)) {
+			take_freed(f, &past);
+			return KASAN_VMALLOC_IN_OBJECT;
+		}
+		if (state == LIVE && past.allocated.nr > max(past.freed.nr, since)) {
+			*f = past.allocated;
 			return KASAN_VMALLOC_IN_OBJECT;
 		}
 	}
@@ -356,8 +358,9 @@ static enum kasan_vmalloc_place find_at(struct kasan_vmalloc_found *f, unsigned 
 static void match_nearest(const struct kasan_vmalloc_record *record, unsigned long addr,
 			  unsigned long *below, unsigned long *above)
 {
-	unsigned long start = data_race(record->obj.start);
-	unsigned long last = start + data_race(record->obj.size) - 1;
+	/* A first look, which may be at a record that is being written. */
+	unsigned long start = READ_ONCE(record->obj.start);
+	unsigned long last = start + READ_ONCE(record->obj.size) - 1;
 	struct kasan_vmalloc_record copy;
 
 	if ((last >= addr || last <= *below || addr - last > NEAR) &&
