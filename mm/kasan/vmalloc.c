@@ -630,8 +630,8 @@ static struct vm_struct *find_own_vm(const void *addr)
  * @addr: the address that was given
  * @ip: the caller of vfree()
  *
- * Note who freed the area, and poison it now, except for the bytes that the
- * queue needs. The worker poisons areas that are large, as that may take long and
+ * Note who freed the area, and poison it now, except for the granule that the
+ * queue links. The worker poisons areas that are large, as that may take long and
  * a TLB flush, and those that are missed here.
  *
  * Context: Any but NMI, whatever locks are held.
@@ -640,9 +640,10 @@ static struct vm_struct *find_own_vm(const void *addr)
  */
 bool kasan_vfree_atomic(const void *addr, unsigned long ip)
 {
-	const size_t spare = round_up(sizeof(struct kasan_deferred_vfree), KASAN_GRANULE_SIZE);
+	u8 *shadow = kasan_mem_to_shadow(kasan_reset_tag(addr));
 	struct vm_struct *vm;
 
+	BUILD_BUG_ON(sizeof(struct llist_node) > KASAN_GRANULE_SIZE);
 	if (!has_shadow(addr))
 		return false;
 
@@ -653,12 +654,17 @@ bool kasan_vfree_atomic(const void *addr, unsigned long ip)
 		kasan_report_bad_vfree(addr, ip, false);
 		return true;
 	}
+	/*
+	 * Less than a granule can have been asked for. Such shadow is never shared,
+	 * whatever the area is.
+	 */
+	if (IS_ENABLED(CONFIG_KASAN_GENERIC) && *shadow)
+		*shadow = 0;
 	if (!vm || vm->size >= min(kasan_vmalloc_share, SHADOW_STRIDE << KASAN_SHADOW_SCALE_SHIFT))
 		return false;
 
-	/* What was asked for can be less than the queue needs. */
-	set_own_shadow(kasan_reset_tag(addr), spare, get_tag(addr));
-	__kasan_poison_vmalloc(addr + spare, get_vm_area_size(vm) - spare);
+	__kasan_poison_vmalloc(addr + KASAN_GRANULE_SIZE,
+			       get_vm_area_size(vm) - KASAN_GRANULE_SIZE);
 	return false;
 }
 

@@ -1207,7 +1207,7 @@ static void vfree_in_irq(struct kunit *test)
 		/* the worker runs on this CPU, or is waited for */
 		preempt_disable();
 		free_in_irq(p);
-		if (size > 24 && size < kasan_vmalloc_share) {
+		if (size > KASAN_GRANULE_SIZE && size + 2 * PAGE_SIZE < kasan_vmalloc_share) {
 			EXPECT_REPORT(test, UAF, check_byte(p + size - 1));
 			expect_object(test, size - 1, "inside", "freed", size,
 				      "who_allocates", "irq_frees");
