@@ -1481,6 +1481,7 @@ static void percpu_near(struct kunit *test)
 /* A chunk of per-cpu memory that is gone: what was in it is of interest. */
 static void percpu_chunk_gone(struct kunit *test)
 {
+#ifdef CONFIG_SMP
 	unsigned long offset = 0;
 	size_t size = PCPU_MIN_UNIT_SIZE;
 	struct kasan_vmalloc_found f;
@@ -1488,8 +1489,6 @@ static void percpu_chunk_gone(struct kunit *test)
 	unsigned long addr;
 
 	need_history(test);
-	if (!IS_ENABLED(CONFIG_SMP))
-		kunit_skip(test, "Test requires CONFIG_SMP=y");
 	vms = pcpu_get_vm_areas(&offset, &size, 1, PAGE_SIZE);
 	KUNIT_ASSERT_NOT_NULL(test, vms);
 	addr = (unsigned long)kasan_reset_tag(vms[0]->addr);
@@ -1508,6 +1507,9 @@ static void percpu_chunk_gone(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f.cpu, 0);
 	EXPECT_REPORT(test, UAF, check_byte((void *)addr + 1000));
 	KUNIT_EXPECT_STREQ(test, report.where, "");
+#else
+	kunit_skip(test, "Test requires CONFIG_SMP=y");
+#endif
 }
 
 /* vm_map_ram(): a page between mappings, and what is known without a record. */
