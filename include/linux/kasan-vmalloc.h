@@ -24,13 +24,15 @@ struct kasan_vm_info {
 		const char *module;	/* whose memory this is, or NULL */
 		unsigned long chunk;	/* CHUNK: its lowest address */
 	};
+	unsigned long nr;	/* of the record of its free, which is incomplete */
 	unsigned int flags;
 };
 
 #define KASAN_VM_FREED	BIT(0)	/* free_track is set, but the area is still there */
 #define KASAN_VM_QUEUED	BIT(1)	/* vfree() was called in an interrupt */
-#define KASAN_VM_STACK	BIT(2)	/* the stack of a thread that exited */
-#define KASAN_VM_CHUNK	BIT(3)	/* a group of a chunk of per-cpu memory */
+#define KASAN_VM_WORKER	BIT(2)	/* and now the worker calls it */
+#define KASAN_VM_STACK	BIT(3)	/* the stack of a thread that exited */
+#define KASAN_VM_CHUNK	BIT(4)	/* a group of a chunk of per-cpu memory */
 
 #if defined(CONFIG_KASAN_VMALLOC) && !defined(CONFIG_KASAN_HW_TAGS)
 

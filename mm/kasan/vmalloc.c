@@ -615,16 +615,6 @@ bad:
 	return true;
 }
 
-/* The vm_struct of an area that the caller owns, without a lock; it can be missed. */
-static struct vm_struct *find_own_vm(const void *addr)
-{
-	unsigned long start = (unsigned long)kasan_reset_tag(addr);
-	struct vmap_area va;
-	struct vm_struct vm;
-
-	return peek_vmap_area(start, 0, &va, &vm) && va.va_start == start ? va.vm : NULL;
-}
-
 /**
  * kasan_vfree_atomic - vfree() in an interrupt leaves an area to a worker
  * @addr: the address that was given
@@ -635,25 +625,31 @@ static struct vm_struct *find_own_vm(const void *addr)
  * a TLB flush, and those that are missed here.
  *
  * Context: Any but NMI, whatever locks are held.
- * Return: true if the area was freed before, which was reported. Then it must
- * not be queued.
+ * Return: true if the area was freed before, or @addr is not where it begins,
+ * which was reported. Then it must not be queued.
  */
 bool kasan_vfree_atomic(const void *addr, unsigned long ip)
 {
-	u8 *shadow = kasan_mem_to_shadow(kasan_reset_tag(addr));
-	struct vm_struct *vm;
+	unsigned long start = (unsigned long)kasan_reset_tag(addr);
+	u8 *shadow = kasan_mem_to_shadow((void *)start);
+	struct vm_struct copy, *vm = NULL;
+	struct vmap_area va;
 
 	BUILD_BUG_ON(sizeof(struct llist_node) > KASAN_GRANULE_SIZE);
 	if (!has_shadow(addr))
 		return false;
 
-	vm = find_own_vm(addr);
-	/* With tags executable memory is accessible by its pointer, not by its tag. */
-	if ((IS_ENABLED(CONFIG_KASAN_GENERIC) && !is_accessible(addr)) ||
-	    !kasan_record_vfree_atomic(vm, (void *)addr)) {
-		kasan_report_bad_vfree(addr, ip, false);
-		return true;
+	/* The area can be missed, as this takes no lock. */
+	if (peek_vmap_area(start, 0, &va, &copy)) {
+		vm = va.vm;
+		if (!vm || va.va_start != start)
+			goto bad;
 	}
+	/* With tags executable memory is accessible by its pointer, not by its tag. */
+	if (!PAGE_ALIGNED(start) ||
+	    (IS_ENABLED(CONFIG_KASAN_GENERIC) && !is_accessible(addr)) ||
+	    !kasan_record_vfree_atomic(vm, (void *)addr))
+		goto bad;
 	/*
 	 * Less than a granule can have been asked for. Such shadow is never shared,
 	 * whatever the area is.
@@ -666,6 +662,10 @@ bool kasan_vfree_atomic(const void *addr, unsigned long ip)
 	__kasan_poison_vmalloc(addr + KASAN_GRANULE_SIZE,
 			       get_vm_area_size(vm) - KASAN_GRANULE_SIZE);
 	return false;
+
+bad:
+	kasan_report_bad_vfree(addr, ip, false);
+	return true;
 }
 
 /**

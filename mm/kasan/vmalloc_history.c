@@ -48,6 +48,7 @@ static_assert(sizeof(struct kasan_track) ==
 
 struct ring {
 	unsigned long next;	/* counts up, modulo the size is the next to be used */
+	unsigned long lost;	/* the highest number of a record that was overwritten */
 	struct kasan_vmalloc_record *records;
 };
 
@@ -61,7 +62,12 @@ module_param(history, uint, 0444);
 /* How far back add_record() looks for the record that it completes. */
 #define LOOK_BACK	4
 
-static void add_record(const struct kasan_vmalloc_object *obj)
+/*
+ * An area gets a record when its free begins, which is completed later on. Then
+ * the space can have been used again, so it keeps the number @nr that it got. It
+ * is 0 for a new record. Return the number.
+ */
+static unsigned long add_record(const struct kasan_vmalloc_object *obj, unsigned long nr)
 {
 	struct kasan_vmalloc_record *record = NULL;
 	struct ring *ring;
@@ -73,26 +79,27 @@ static void add_record(const struct kasan_vmalloc_object *obj)
 	if (!ring->records)
 		goto out;
 
-	/* An area has a record when its free begins; it is completed later on. */
-	for (i = 1; i <= LOOK_BACK && obj->free.stack && !record; i++) {
+	for (i = 1; nr && i <= LOOK_BACK && !record; i++) {
 		record = &ring->records[(ring->next - i) & (history - 1)];
-		if (record->obj.start != obj->start || !record->obj.freed ||
-		    record->obj.free.stack)
+		if (record->nr != nr)
 			record = NULL;
 	}
 	if (!record) {
-		record = &ring->records[ring->next & (history - 1)];
-		WRITE_ONCE(ring->next, ring->next + 1);
+		record = &ring->records[ring->next++ & (history - 1)];
+		WRITE_ONCE(ring->lost, max(ring->lost, record->nr));
 	}
+	if (!nr)
+		nr = atomic_long_inc_return(&nr_records);
 
 	WRITE_ONCE(record->nr, 0);
 	/* No number before anything changes. Pairs with kasan_vmalloc_read_record(). */
 	smp_wmb();
 	record->obj = *obj;
 	/* The number after all of it has. Pairs with kasan_vmalloc_read_record(). */
-	smp_store_release(&record->nr, atomic_long_inc_return(&nr_records));
+	smp_store_release(&record->nr, nr);
 out:
 	local_irq_restore(flags);
+	return nr;
 }
 
 /* Save the stack, if anything is to be remembered, in whatever context. */
@@ -136,13 +143,27 @@ void kasan_record_vmalloc_alloc(const void *start, unsigned long size,
 		return;
 	make_object(&obj, start, size, kind, false);
 	save_track(&obj.alloc);
-	add_record(&obj);
+	add_record(&obj, 0);
+}
+
+/* How many of these bytes, from the first on, are accessible. */
+static unsigned long accessible(const void *start, unsigned long size)
+{
+	const s8 *shadow = kasan_mem_to_shadow(start);
+	unsigned long n = DIV_ROUND_UP(size, KASAN_GRANULE_SIZE);
+
+	while (n && shadow[n - 1] < 0)
+		n--;
+	if (!n)
+		return 0;
+	return shadow[n - 1] ? (n - 1) * KASAN_GRANULE_SIZE + shadow[n - 1] :
+			       min(n * KASAN_GRANULE_SIZE, size);
 }
 
 /**
  * kasan_record_vmalloc_free - memory without a vm_struct of its own is freed
  * @start: where it begins
- * @size: its size in bytes
+ * @size: its size in bytes, which can be more than was asked for
  * @kind: what it is
  *
  * To be called before the memory is poisoned.
@@ -156,9 +177,10 @@ void kasan_record_vmalloc_free(const void *start, unsigned long size,
 
 	if (!history || !is_vmalloc_or_module_addr(start))
 		return;
-	make_object(&obj, start, size, kind, true);
+	make_object(&obj, start, accessible(start, size), kind, true);
+	obj.info = KASAN_VM_FREED;
 	save_track(&obj.free);
-	add_record(&obj);
+	add_record(&obj, 0);
 }
 
 /*
@@ -196,17 +218,18 @@ static struct kasan_free_meta *vm_free_meta(const struct vm_struct *vm)
 void kasan_vmalloc_describe_vm(struct kasan_vmalloc_object *obj,
 			       const struct vm_struct *vm)
 {
-	/* What boot code registered has not been requested. */
-	make_object(obj, vm->addr, vm->requested_size ?: get_vm_area_size(vm),
+	/* What boot code registered has not been requested, and may have no guard page. */
+	make_object(obj, vm->addr,
+		    vm->requested_size ?: get_vm_area_size(vm) ?: vm->size,
 		    vm->kasan.flags & KASAN_VM_CHUNK ? KASAN_VMALLOC_CHUNK :
 						       KASAN_VMALLOC_AREA, false);
-	obj->span = get_vm_area_size(vm);
+	obj->span = get_vm_area_size(vm) ?: vm->size;
 	obj->caller = vm->caller;
 	obj->vm_flags = vm->flags;
 	obj->info = vm->kasan.flags;
 	obj->module = vm->kasan.module;
 	if (vm->kasan.flags & KASAN_VM_FREED)
-		memcpy(&obj->free, vm->kasan.free_track, sizeof(obj->free));
+		__memcpy(&obj->free, vm->kasan.free_track, sizeof(obj->free));
 }
 
 /* Like that, but of one that is being freed by the caller, with its tracks. */
@@ -221,7 +244,7 @@ static void describe_freed_vm(struct kasan_vmalloc_object *obj,
 	obj->span = vm->size;
 	if (meta) {
 		obj->alloc = meta->alloc_track;
-		memcpy(obj->aux, meta->aux_stack, sizeof(obj->aux));
+		__memcpy(obj->aux, meta->aux_stack, sizeof(obj->aux));
 	}
 }
 
@@ -247,9 +270,9 @@ void kasan_record_vm_area_free(struct vm_struct *vm, const void *addr, unsigned 
 	describe_freed_vm(&obj, vm);
 	if (!(vm->kasan.flags & KASAN_VM_FREED))
 		kasan_set_track(&obj.free, 0);
-	add_record(&obj);
+	vm->kasan.nr = add_record(&obj, 0);
 
-	if (vm->kasan.flags & KASAN_VM_QUEUED)
+	if ((vm->kasan.flags & (KASAN_VM_QUEUED | KASAN_VM_WORKER)) == KASAN_VM_QUEUED)
 		kasan_report_invalid_free((void *)addr, ip, KASAN_REPORT_DOUBLE_FREE);
 	else if (kasan_reset_tag(addr) != kasan_reset_tag(vm->addr))
 		kasan_report_invalid_free((void *)addr, ip, KASAN_REPORT_INVALID_FREE);
@@ -269,6 +292,7 @@ void __kasan_free_vm_struct(struct vm_struct *vm)
 {
 	struct kasan_free_meta *free_meta;
 	const u8 *shadow = kasan_mem_to_shadow(vm);
+	unsigned long nr = vm->kasan.nr;
 	struct kasan_vmalloc_object obj;
 	u8 state;
 
@@ -278,26 +302,29 @@ void __kasan_free_vm_struct(struct vm_struct *vm)
 	}
 	free_meta = vm_free_meta(vm);
 	describe_freed_vm(&obj, vm);
+	obj.info |= KASAN_VM_FREED;
 	kfree(vm);
 
 	/*
 	 * Should the quarantine have let go of it in between, its memory can be
 	 * anybody's, or gone. If another task freed it since, that was another
-	 * object.
+	 * object. Some architectures' nofault reads are checked.
 	 */
+	kasan_disable_current();
 	if (!free_meta ||
 	    copy_from_kernel_nofault(&obj.free, &free_meta->free_track, sizeof(obj.free)) ||
 	    get_kernel_nofault(state, shadow) || state != KASAN_SLAB_FREE_META ||
 	    obj.free.pid != current->pid)
 		save_track(&obj.free);
-	add_record(&obj);
+	kasan_enable_current();
+	add_record(&obj, nr);
 }
 
 /* From now on @vm is freed, as @track says, but stays in the trees. */
 static void set_freed(struct vm_struct *vm, const struct kasan_track *track,
 		      unsigned int flags)
 {
-	memcpy(vm->kasan.free_track, track, sizeof(*track));
+	__memcpy(vm->kasan.free_track, track, sizeof(*track));
 	/* A report that sees the flag, or poison, sees the track. */
 	smp_wmb();
 	WRITE_ONCE(vm->kasan.flags, vm->kasan.flags | KASAN_VM_FREED | flags);
@@ -319,7 +346,7 @@ bool kasan_record_vfree_atomic(struct vm_struct *vm,
 
 	/* Who got rid of a stack is of less interest than who ran on it. */
 	if (vm && vm->kasan.flags & KASAN_VM_FREED)
-		memcpy(&deferred->track, vm->kasan.free_track, sizeof(deferred->track));
+		__memcpy(&deferred->track, vm->kasan.free_track, sizeof(deferred->track));
 	else
 		save_track(&deferred->track);
 	if (vm)
@@ -342,7 +369,7 @@ void kasan_vfree_deferred(const void *addr)
 		return;
 	if (!(vm->kasan.flags & KASAN_VM_FREED))
 		set_freed(vm, &deferred->track, 0);
-	WRITE_ONCE(vm->kasan.flags, vm->kasan.flags & ~KASAN_VM_QUEUED);
+	WRITE_ONCE(vm->kasan.flags, vm->kasan.flags | KASAN_VM_QUEUED | KASAN_VM_WORKER);
 }
 
 /**
@@ -488,7 +515,7 @@ bool kasan_vmalloc_peek_tracks(struct kasan_vmalloc_object *obj,
 	    copy_from_kernel_nofault(&meta, (void *)vm + offset, sizeof(meta)))
 		return false;
 	obj->alloc = meta.alloc_track;
-	memcpy(obj->aux, meta.aux_stack, sizeof(obj->aux));
+	__memcpy(obj->aux, meta.aux_stack, sizeof(obj->aux));
 	return true;
 }
 
@@ -534,28 +561,21 @@ bool kasan_vmalloc_read_record(const struct kasan_vmalloc_record *record,
 }
 
 /**
- * kasan_vmalloc_history_complete_since - from when on is the history complete?
+ * kasan_vmalloc_history_complete_since - after which record is none missing?
  *
  * A record from before can be about memory whose space was used again since, by
  * somebody whose record is gone.
  *
  * Context: Any.
- * Return: the number of the first record after which none is missing.
+ * Return: its number, or 0 if none is missing.
  */
 unsigned long kasan_vmalloc_history_complete_since(void)
 {
-	struct kasan_vmalloc_record copy;
 	unsigned long since = 0;
 	int cpu;
 
-	for_each_possible_cpu(cpu) {
-		struct ring *ring = per_cpu_ptr(&rings, cpu);
-		unsigned long next = READ_ONCE(ring->next);
-
-		if (ring->records && next > history &&
-		    kasan_vmalloc_read_record(&ring->records[next & (history - 1)], &copy))
-			since = max(since, copy.nr);
-	}
+	for_each_possible_cpu(cpu)
+		since = max(since, READ_ONCE(per_cpu(rings, cpu).lost));
 	return since;
 }
 
@@ -579,13 +599,14 @@ void kasan_vmalloc_forget(void)
 }
 #endif
 
-/* All rings together take at most a sixteenth of memory. */
+/* All rings together take at most a sixteenth of memory, and each what kvmalloc() gives. */
 static unsigned long max_history(void)
 {
-	unsigned long nr = (totalram_pages() << PAGE_SHIFT) / 16 /
-			   sizeof(struct kasan_vmalloc_record) / num_possible_cpus();
+	unsigned long bytes = (totalram_pages() - totalhigh_pages()) / 16 / num_possible_cpus() *
+			      PAGE_SIZE;
+	unsigned long nr = min(bytes, INT_MAX) / sizeof(struct kasan_vmalloc_record);
 
-	return min(rounddown_pow_of_two(nr ?: 1), 1UL << 30);
+	return rounddown_pow_of_two(nr ?: 1);
 }
 
 static int __init kasan_vmalloc_history_init(void)
@@ -602,7 +623,8 @@ static int __init kasan_vmalloc_history_init(void)
 	for_each_possible_cpu(cpu) {
 		records = kvcalloc_node(history, sizeof(*records), GFP_KERNEL,
 					cpu_to_node(cpu));
-		/* Without records this CPU remembers nothing. */
+		if (!records)
+			pr_warn("no memory for the history of CPU %d, which remembers nothing\n", cpu);
 		WRITE_ONCE(per_cpu(rings, cpu).records, records);
 	}
 	return 0;

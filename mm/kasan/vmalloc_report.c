@@ -12,7 +12,7 @@
  * survives a fault, and is believed only if it is still there afterwards.
  *
  * Rule: a report never names the history of others while a live area covers the
- * address.
+ * address, its guard page apart: there the nearest object is named.
  */
 
 #include <linux/cpumask.h>
@@ -88,17 +88,17 @@ static unsigned long find_below(unsigned long addr)
 	unsigned long g = round_down(addr - 1, KASAN_GRANULE_SIZE);
 	u8 shadow;
 
-	for (; g >= limit && is_vmalloc_or_module_addr((void *)g); g -= KASAN_GRANULE_SIZE) {
-		if (get_kernel_nofault(shadow, (u8 *)kasan_mem_to_shadow((void *)g))) {
-			g = round_down(g, KASAN_MEMORY_PER_SHADOW_PAGE);
-			continue;
-		}
-		if (shadow && shadow < KASAN_GRANULE_SIZE)
+	while (g >= limit && is_vmalloc_or_module_addr((void *)g)) {
+		if (get_kernel_nofault(shadow, (u8 *)kasan_mem_to_shadow((void *)g)))
+			g = round_down(g, KASAN_MEMORY_PER_SHADOW_PAGE) - KASAN_GRANULE_SIZE;
+		else if (shadow && shadow < KASAN_GRANULE_SIZE)
 			return g + shadow - 1;
-		if (state_of(shadow, g) != OUTSIDE)
+		else if (state_of(shadow, g) != OUTSIDE)
 			return g + KASAN_GRANULE_SIZE - 1;
-		while (IS_ALIGNED(g, WORD) && is_outside_word(g - WORD))
+		else if (IS_ALIGNED(g, WORD) && is_outside_word(g - WORD))
 			g -= WORD;
+		else
+			g -= KASAN_GRANULE_SIZE;
 	}
 	return 0;
 }
@@ -109,18 +109,17 @@ static unsigned long find_above(unsigned long addr)
 	unsigned long limit = addr + min(ULONG_MAX - addr, NEAR);
 	unsigned long g = round_down(addr, KASAN_GRANULE_SIZE) + KASAN_GRANULE_SIZE;
 
-	for (; g < limit && is_vmalloc_or_module_addr((void *)g); g += KASAN_GRANULE_SIZE) {
-		switch (state_at(g)) {
-		case NOTHING:
-			g = round_up(g + 1, KASAN_MEMORY_PER_SHADOW_PAGE) - KASAN_GRANULE_SIZE;
-			break;
-		case OUTSIDE:
-			while (IS_ALIGNED(g, WORD) && is_outside_word(g))
-				g += WORD;
-			break;
-		default:
+	while (g < limit && is_vmalloc_or_module_addr((void *)g)) {
+		enum state state = state_at(g);
+
+		if (state == NOTHING)
+			g = round_up(g + 1, KASAN_MEMORY_PER_SHADOW_PAGE);
+		else if (state != OUTSIDE)
 			return g;
-		}
+		else if (IS_ALIGNED(g, WORD) && is_outside_word(g))
+			g += WORD;
+		else
+			g += KASAN_GRANULE_SIZE;
 	}
 	return 0;
 }
@@ -198,7 +197,8 @@ static void match_past(struct past *past, const struct kasan_vmalloc_record *rec
 		return;
 	found = copy.obj.kind == KASAN_VMALLOC_CHUNK ? &past->chunk :
 		copy.obj.freed ? &past->freed : &past->allocated;
-	if (copy.nr < found->nr)
+	/* A record that was begun on another CPU has the same number when complete. */
+	if (copy.nr < found->nr || (copy.nr == found->nr && !copy.obj.free.stack))
 		return;
 	found->nr = copy.nr;
 	found->obj = copy.obj;
@@ -284,12 +284,18 @@ static unsigned long chunk_of(const struct vm_struct *vm)
 	return nr_units && start == (unsigned long)pcpu_base_addr + units[0].offset ? start : 0;
 }
 
-/* What is there where no area is: the last that was freed there. */
-static enum kasan_vmalloc_place find_freed(struct kasan_vmalloc_found *f, unsigned long addr)
+/* What is there where no area is, or none was seen: the last that was freed there. */
+static enum kasan_vmalloc_place find_freed(struct kasan_vmalloc_found *f, unsigned long addr,
+					   enum state state)
 {
 	struct past past;
 
 	look_back(&past, addr, ~0U);
+	/* vfree() of what vm_map_ram() returned takes the area out before it fails. */
+	if (state == LIVE && past.allocated.nr > past.freed.nr) {
+		*f = past.allocated;
+		return KASAN_VMALLOC_IN_OBJECT;
+	}
 	/* In a chunk that is gone what was there before it is of no interest. */
 	if (past.chunk.nr > past.freed.nr &&
 	    (!past.freed.nr || past.freed.obj.kind != KASAN_VMALLOC_PERCPU)) {
@@ -315,7 +321,7 @@ static enum kasan_vmalloc_place find_at(struct kasan_vmalloc_found *f, unsigned 
 	memset(f, 0, sizeof(*f));
 	if (!peek_vmap_area(addr, 0, &va, &vm))
 		/* Poison that is not FREED was set after what was freed here. */
-		return state == OUTSIDE ? KASAN_VMALLOC_UNKNOWN : find_freed(f, addr);
+		return state == OUTSIDE ? KASAN_VMALLOC_UNKNOWN : find_freed(f, addr, state);
 
 	chunk = va.vm ? chunk_of(&vm) : 0;
 	if (va.vm && !chunk) {
@@ -483,7 +489,7 @@ static void print_object(const void *addr, struct kasan_vmalloc_found *f)
 		kasan_print_track(&obj->alloc, "Allocated");
 		pr_err("\n");
 	}
-	if (obj->freed && obj->free.stack) {
+	if (obj->freed && (obj->free.stack || obj->info & KASAN_VM_FREED)) {
 		kasan_print_track(&obj->free, "Freed");
 		pr_err("\n");
 	} else if (obj->freed && obj->free.pid) {

@@ -538,8 +538,10 @@ static noinline u8 __percpu *percpu_in_vmalloc(struct kunit *test, size_t size)
 	u8 __percpu *ptr = NULL;
 	int i;
 
-	if (!IS_ENABLED(CONFIG_SMP))
+	if (!IS_ENABLED(CONFIG_SMP)) {
+		kvfree(fill);
 		kunit_skip(test, "Test requires CONFIG_SMP=y");
+	}
 	KUNIT_ASSERT_NOT_NULL(test, fill);
 	for (i = 0; i < MAX; i++) {
 		ptr = __alloc_percpu(size, 1);
@@ -871,6 +873,7 @@ static void history_begun(struct kunit *test)
 	unsigned long space = fresh_space();
 	struct vm_struct *vm;
 	u8 *p;
+	int i;
 
 	need_history(test);
 	p = vmalloc_at(space, 100);
@@ -886,6 +889,24 @@ static void history_begun(struct kunit *test)
 	kasan_free_vm_struct(vm);
 	EXPECT_REPORT(test, UAF, check_byte(p + 1));
 	expect_object(test, 1, "inside", "freed", 100, "history_begun", "history_begun");
+
+	/* whose free is complete after its space was used again */
+	p = vmalloc_at(space + STRETCH, 100);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	vm = kmemdup(find_vm_area(p), sizeof(*vm), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, vm);
+	vfree(p);
+	kasan_record_vm_area_free(vm, p, _THIS_IP_);
+	settle();
+	KUNIT_ASSERT_PTR_EQ(test, vmalloc_at(space + STRETCH, 200), p);
+	migrate_disable();
+	for (i = 0; i < 10; i++)
+		vfree(vmalloc(1));
+	migrate_enable();
+	vfree(p);
+	kasan_free_vm_struct(vm);
+	EXPECT_REPORT(test, UAF, check_byte(p + 1));
+	expect_object(test, 1, "inside", "freed", 200, "vmalloc_at", "history_begun");
 }
 
 /* A history that is full does not say what it does not know. */
@@ -1099,19 +1120,27 @@ static void early_areas(struct kunit *test)
 	struct vm_struct vm;
 	/* below which there is no area */
 	unsigned long addr = VMALLOC_START - 1;
+	struct vm_struct early = { .addr = (void *)VMALLOC_START, .size = PAGE_SIZE };
 
 	need_history(test);
+	/* one without a guard page, or a caller */
+	kasan_vmalloc_describe_vm(&f.obj, &early);
+	KUNIT_EXPECT_EQ(test, f.obj.size, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, f.obj.span, PAGE_SIZE);
+
 	while (peek_vmap_area(addr, 1, &va, &vm)) {
 		addr = va.va_start;
 		if (!va.vm || vm.caller)
 			continue;
-		KUNIT_EXPECT_NE(test, kasan_vmalloc_find(&f, addr + 8), KASAN_VMALLOC_UNKNOWN);
-		KUNIT_EXPECT_NE(test, f.obj.size + (f.cpu >= 0), 0);
+		if (kasan_vmalloc_find(&f, addr + 8) == KASAN_VMALLOC_IN_OBJECT)
+			KUNIT_EXPECT_NE(test, f.obj.size, 0);
+		else
+			KUNIT_EXPECT_GE(test, f.cpu, 0);
 	}
 }
 
 /* An address that the kernel maps for a device; nothing accesses it here. */
-static void *map_device(struct kunit *test, struct vm_struct **vm)
+static noinline void *map_device(struct kunit *test, struct vm_struct **vm)
 {
 	phys_addr_t phys = (phys_addr_t)(max_pfn + 0x10000) << PAGE_SHIFT;
 	unsigned long addr;
@@ -1183,6 +1212,15 @@ static void free_in_irq(void *p)
 		cpu_relax();
 }
 
+static void free_badly_in_irq(struct kunit *test, void *p, const char *kind)
+{
+	expect_no_report(test);
+	free_in_irq(p);
+	/* vfree() may call what reports it as the last that it does */
+	expect_report(test, kind, strcmp(report.func, "vfree") ? "irq_frees" : "vfree",
+		      "vfree() in an interrupt");
+}
+
 /* The work of vfree() in an interrupt is done. */
 static void wait_for_vfree(void *p)
 {
@@ -1212,12 +1250,7 @@ static void vfree_in_irq(struct kunit *test)
 			expect_object(test, size - 1, "inside", "freed", size,
 				      "who_allocates", "irq_frees");
 			/* what does the same a second time */
-			expect_no_report(test);
-			free_in_irq(p);
-			/* vfree() may call what reports it as the last that it does */
-			expect_report(test, "double-free",
-				      strcmp(report.func, "vfree") ? "irq_frees" : "vfree",
-				      "a second vfree()");
+			free_badly_in_irq(test, p, "double-free");
 			expect_object(test, 0, "inside", "freed", size,
 				      "who_allocates", "irq_frees");
 		}
@@ -1227,6 +1260,17 @@ static void vfree_in_irq(struct kunit *test)
 		expect_object(test, 0, "inside", "freed", size,
 			      "who_allocates", "irq_frees");
 	}
+
+	/* of what is not the start of an area */
+	p = who_allocates(3 * PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	for (i = PAGE_SIZE - 4; i <= PAGE_SIZE; i += 4) {
+		free_badly_in_irq(test, p + i, "invalid-free");
+		expect_object(test, i, "inside", "allocated", 3 * PAGE_SIZE,
+			      "who_allocates", NULL);
+	}
+	write_byte(p);
+	vfree(p);
 
 	/* large ones are freed by the worker */
 	p = who_allocates(SZ_2M);
@@ -1353,6 +1397,7 @@ static void nearest(struct kunit *test)
 	unsigned long space = fresh_space();
 	struct kasan_vmalloc_found f;
 	u8 *p, *q;
+	int i;
 
 	need_history(test);
 	/* next to what was freed, with nobody else there */
@@ -1368,10 +1413,23 @@ static void nearest(struct kunit *test)
 
 	/* between a live one and a freed one, nearer to either */
 	p = vmalloc_at(space, 100);
-	q = vmalloc_at(space + 2 * PAGE_SIZE, 100);
+	/* of which little is accessible before it is freed */
+	q = vmalloc_at(space + 2 * PAGE_SIZE, 8);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	KUNIT_ASSERT_NOT_NULL(test, q);
+	KUNIT_EXPECT_EQ(test, kasan_vmalloc_find(&f, (unsigned long)q - 100),
+			KASAN_VMALLOC_IN_OBJECT);
+	KUNIT_EXPECT_EQ(test, f.obj.start, (unsigned long)q);
 	vfree(q);
+	settle();
+	q = vmalloc_at(space + 2 * PAGE_SIZE, 100);
+	KUNIT_ASSERT_NOT_NULL(test, q);
+	vfree(q);
+	for (i = 1; i < 200; i++) {
+		KUNIT_EXPECT_EQ(test, kasan_vmalloc_find(&f, (unsigned long)q - i),
+				KASAN_VMALLOC_IN_OBJECT);
+		KUNIT_EXPECT_EQ(test, f.obj.start, (unsigned long)q);
+	}
 	EXPECT_REPORT(test, OOB, check_byte(q - 1));
 	expect_object(test, 1, "to the left", "freed", 100, "vmalloc_at", "nearest");
 	EXPECT_REPORT(test, OOB, check_byte(p + PAGE_SIZE));
@@ -1496,8 +1554,9 @@ static void percpu_chunk_gone(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, f.obj.freed);
 
 	/* CPU 0 has the first unit here */
-	kasan_record_vmalloc_alloc((void *)addr + 64, 100, KASAN_VMALLOC_PERCPU);
-	kasan_record_vmalloc_free((void *)addr + 64, 100, KASAN_VMALLOC_PERCPU);
+	kasan_unpoison_vmalloc((void *)addr + 64, 100,
+			       KASAN_VMALLOC_PROT_NORMAL | KASAN_VMALLOC_KEEP_TAG);
+	kasan_record_vmalloc_free((void *)addr + 64, 200, KASAN_VMALLOC_PERCPU);
 	pcpu_free_vm_areas(vms, 1);
 	KUNIT_EXPECT_EQ(test, kasan_vmalloc_find(&f, addr + 100), KASAN_VMALLOC_IN_OBJECT);
 	KUNIT_EXPECT_EQ(test, f.obj.kind, KASAN_VMALLOC_PERCPU);
@@ -1568,6 +1627,7 @@ static void ram_gap(struct kunit *test)
 /* What is freed twice, or not as it was allocated, is reported, and not freed. */
 static void bad_frees(struct kunit *test)
 {
+	unsigned long space = fresh_space();
 	struct page *pages[65];
 	u8 __percpu *a, *b;
 	u8 *p;
@@ -1623,6 +1683,62 @@ static void bad_frees(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, report.kind, "invalid-free");
 	WRITE_ONCE(report.nr, 0);
 	expect_object(test, PAGE_SIZE, "inside", "freed", 3 * PAGE_SIZE, "who_allocates", NULL);
+
+	/* a live mapping that is out of the trees for a moment was not freed */
+	vfree(vmalloc_at(space, 100));
+	settle();
+	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, PAGE_SIZE, NULL, GFP_KERNEL), 0);
+	p = kasan_unpoison_vmalloc((void *)space, PAGE_SIZE, KASAN_VMALLOC_PROT_NORMAL);
+	kasan_record_vmalloc_alloc(p, PAGE_SIZE, KASAN_VMALLOC_RAM);
+	EXPECT_REPORT(test, "invalid-free", kasan_report_bad_vfree(p, _THIS_IP_, false));
+	expect_object(test, 0, "inside", "allocated", PAGE_SIZE, "bad_frees", NULL);
+	kasan_poison_vmalloc(p, PAGE_SIZE);
+	kasan_release_vmalloc(space, space + PAGE_SIZE);
+	settle();
+}
+
+/*
+ * With a page more each, mappings of one size leave slots of a block that none of
+ * them fits in. The block goes with the last of them all the same.
+ */
+static void ram_blocks_go(struct kunit *test)
+{
+	static const unsigned int counts[] = { 1, 2, 4, 8, 16, 32, 63 };
+	struct page *pages[63];
+	struct vmap_area va;
+	struct vm_struct vm;
+	int i, n;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		pages[i] = alloc_page(GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+	}
+	migrate_disable();
+	for (i = 0; i < ARRAY_SIZE(counts); i++) {
+		unsigned long block = 0, blocks = 0;
+
+		/* its slots are at least 1,024 */
+		for (n = 0; blocks < 3 && n < 5000; n++) {
+			void *p = vm_map_ram(pages, counts[i], NUMA_NO_NODE);
+
+			KUNIT_ASSERT_NOT_NULL(test, p);
+			KUNIT_ASSERT_TRUE(test, peek_vmap_area((unsigned long)kasan_reset_tag(p),
+							       0, &va, &vm));
+			vm_unmap_ram(p, counts[i]);
+			if (va.va_start == block)
+				continue;
+			/* of those that were there already others may use a part */
+			if (blocks > 1)
+				KUNIT_EXPECT_FALSE(test, peek_vmap_area(block, 0, &va, &vm));
+			block = va.va_start;
+			blocks++;
+		}
+		KUNIT_EXPECT_EQ(test, blocks, 3);
+	}
+	migrate_enable();
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		__free_page(pages[i]);
+	settle();
 }
 
 static void module_named(struct kunit *test)
@@ -3192,6 +3308,7 @@ static void shrink_in_flush(unsigned long start, unsigned long end)
 	struct kasan_shadow_stats before = read_stats();
 
 	kunit_deactivate_static_stub(current->kunit_test, kasan_shadow_flush);
+	KUNIT_EXPECT_GT(current->kunit_test, before.idle, 0);
 	drop_slab();
 	KUNIT_EXPECT_EQ(current->kunit_test, event(KASAN_SHADOW_FLUSHES),
 			before.events[KASAN_SHADOW_FLUSHES]);
@@ -3201,10 +3318,15 @@ static void shrink_in_flush(unsigned long start, unsigned long end)
 static void shrinker_does_not_wait(struct kunit *test)
 {
 	unsigned long space = fresh_space();
+	unsigned long space2 = fresh_space();
+	unsigned long size = 300 * KASAN_MEMORY_PER_SHADOW_PAGE;
 
 	need_store(test);
-	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, PAGE_SIZE, NULL, GFP_KERNEL), 0);
-	kasan_release_vmalloc(space, space + PAGE_SIZE);
+	/* more than a batch, or nothing is left for the shrinker */
+	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, NULL, GFP_KERNEL), 0);
+	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space2, size, NULL, GFP_KERNEL), 0);
+	kasan_release_vmalloc(space, space + size);
+	kasan_release_vmalloc(space2, space2 + size);
 	kunit_activate_static_stub(test, kasan_shadow_flush, shrink_in_flush);
 	KUNIT_EXPECT_GT(test, kasan_shadow_reclaim(ULONG_MAX), 0);
 }
@@ -3479,6 +3601,8 @@ static const char *find_nonsense(unsigned long addr)
 	return page && !pfn_to_online_page(page_to_pfn(page)) ? "no page" : NULL;
 }
 
+static unsigned int judged[NR_SAMPLE_KINDS];
+
 /* What is said of a byte of a sample; @forgotten: its record is gone. */
 static void check_sample(struct kunit *test, const struct sample *s, long off, bool forgotten,
 			 bool alone)
@@ -3500,6 +3624,7 @@ static void check_sample(struct kunit *test, const struct sample *s, long off, b
 			      nonsense, s->kind, off, s->size);
 	if (off < 0 || off >= s->size || !is_vmalloc_or_module_addr((void *)start))
 		return;
+	judged[s->kind]++;
 
 	place = kasan_vmalloc_find(&f, start + off);
 	if (s->freed && forgotten) {
@@ -3632,6 +3757,9 @@ static void any_address(struct kunit *test)
 	/* three addresses each; scripts/stress looks at many more */
 	int rounds = IS_ENABLED(CONFIG_PROVE_LOCKING) ? 3000 : 1000;
 	unsigned long space = fresh_space(), n = NR_SAMPLES * NR_SAMPLE_KINDS;
+	enum { MAX_FILL = 4000 };
+	u8 __percpu **fill;
+	int nr_fill = 0;
 	struct worker *workers;
 	struct sample *samples;
 	struct rnd_state rnd;
@@ -3643,6 +3771,8 @@ static void any_address(struct kunit *test)
 		kunit_skip(test, "Test requires CONFIG_EXECMEM, CONFIG_SMP and CONFIG_64BIT");
 	samples = kunit_kcalloc(test, n, sizeof(*samples), GFP_KERNEL);
 	workers = kunit_kcalloc(test, 4, sizeof(*workers), GFP_KERNEL);
+	fill = kunit_kcalloc(test, MAX_FILL, sizeof(*fill), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, fill);
 	KUNIT_ASSERT_NOT_NULL(test, samples);
 	KUNIT_ASSERT_NOT_NULL(test, workers);
 	for (i = 0; i < ARRAY_SIZE(sample_pages); i++) {
@@ -3650,6 +3780,20 @@ static void any_address(struct kunit *test)
 		KUNIT_ASSERT_NOT_NULL(test, sample_pages[i]);
 	}
 	prandom_seed_state(&rnd, 20);
+
+	/* the first chunk of per-cpu memory, which can be elsewhere, is full */
+	for (i = 256; i >= 8; i /= 2) {
+		while (nr_fill < MAX_FILL) {
+			fill[nr_fill] = __alloc_percpu(i, 1);
+			if (!fill[nr_fill])
+				break;
+			if (is_vmalloc_addr(per_cpu_ptr(fill[nr_fill], 0))) {
+				free_percpu(fill[nr_fill]);
+				break;
+			}
+			nr_fill++;
+		}
+	}
 
 	/* alone, with no more at a time than the history of a CPU keeps: exact */
 	migrate_disable();
@@ -3690,6 +3834,10 @@ static void any_address(struct kunit *test)
 			kthread_stop(workers[i].task);
 	for (i = 0; i < n; i++)
 		free_sample(&samples[i]);
+	for (i = 0; i < NR_SAMPLE_KINDS; i++)
+		KUNIT_EXPECT_GT_MSG(test, judged[i], 500, "kind %d", i);
+	while (nr_fill--)
+		free_percpu(fill[nr_fill]);
 	for (i = 0; i < ARRAY_SIZE(sample_pages); i++)
 		__free_page(sample_pages[i]);
 	settle();
@@ -3728,6 +3876,7 @@ static struct kunit_case kasan_vmalloc_test_cases[] = {
 	KUNIT_CASE(percpu_near),
 	KUNIT_CASE(percpu_chunk_gone),
 	KUNIT_CASE(ram_gap),
+	KUNIT_CASE(ram_blocks_go),
 	KUNIT_CASE(bad_frees),
 	KUNIT_CASE(module_named),
 	KUNIT_CASE_SLOW(sharing),
