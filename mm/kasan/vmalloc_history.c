@@ -508,11 +508,16 @@ bool kasan_vmalloc_peek_tracks(struct kasan_vmalloc_object *obj,
 {
 	struct kmem_cache *cache = vm_struct_cache(vm);
 	struct kasan_alloc_meta meta;
+	bool failed;
 	int offset;
 
-	if (!cache || get_kernel_nofault(offset, &cache->kasan_info.alloc_meta_offset) ||
-	    offset < (int)sizeof(*vm) ||
-	    copy_from_kernel_nofault(&meta, (void *)vm + offset, sizeof(meta)))
+	/* It lies in a redzone, and some architectures' nofault reads are checked. */
+	kasan_disable_current();
+	failed = !cache || get_kernel_nofault(offset, &cache->kasan_info.alloc_meta_offset) ||
+		 offset < (int)sizeof(*vm) ||
+		 copy_from_kernel_nofault(&meta, (void *)vm + offset, sizeof(meta));
+	kasan_enable_current();
+	if (failed)
 		return false;
 	obj->alloc = meta.alloc_track;
 	__memcpy(obj->aux, meta.aux_stack, sizeof(obj->aux));
