@@ -628,8 +628,6 @@ static int __init kasan_vmalloc_history_init(void)
 	for_each_possible_cpu(cpu) {
 		records = kvcalloc_node(history, sizeof(*records), GFP_KERNEL,
 					cpu_to_node(cpu));
-		if (!records)
-			pr_warn("no memory for the history of CPU %d, which remembers nothing\n", cpu);
 		WRITE_ONCE(per_cpu(rings, cpu).records, records);
 	}
 	return 0;
