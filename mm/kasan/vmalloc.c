@@ -645,7 +645,7 @@ bool kasan_vfree_atomic(const void *addr, unsigned long ip)
 		if (!vm || va.va_start != start)
 			goto bad;
 	}
-	/* With tags executable memory is accessible by its pointer, not by its tag. */
+	/* With tags, the pointer makes executable memory accessible, not its tag. */
 	if (!PAGE_ALIGNED(start) ||
 	    (IS_ENABLED(CONFIG_KASAN_GENERIC) && !is_accessible(addr)) ||
 	    !kasan_record_vfree_atomic(vm, (void *)addr))

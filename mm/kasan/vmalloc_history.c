@@ -219,11 +219,12 @@ void kasan_vmalloc_describe_vm(struct kasan_vmalloc_object *obj,
 			       const struct vm_struct *vm)
 {
 	/* What boot code registered has not been requested, and may have no guard page. */
-	make_object(obj, vm->addr,
-		    vm->requested_size ?: get_vm_area_size(vm) ?: vm->size,
+	unsigned long span = get_vm_area_size(vm) ?: vm->size;
+
+	make_object(obj, vm->addr, vm->requested_size ?: span,
 		    vm->kasan.flags & KASAN_VM_CHUNK ? KASAN_VMALLOC_CHUNK :
 						       KASAN_VMALLOC_AREA, false);
-	obj->span = get_vm_area_size(vm) ?: vm->size;
+	obj->span = span;
 	obj->caller = vm->caller;
 	obj->vm_flags = vm->flags;
 	obj->info = vm->kasan.flags;

@@ -530,28 +530,38 @@ static void vm_map_ram_uaf(struct kunit *test)
 		__free_page(pages[i]);
 }
 
+/* The first chunk of per-cpu memory holds fewer objects than this. */
+#define MAX_FILL	4000
+
+/*
+ * Per-cpu memory outside of the first chunk, which can be in the linear map, or
+ * NULL. What fills that chunk goes to @fill, which has @nr in it.
+ */
+static noinline u8 __percpu *fill_first_chunk(u8 __percpu **fill, int *nr, size_t size)
+{
+	while (*nr < MAX_FILL) {
+		u8 __percpu *ptr = __alloc_percpu(size, 1);
+
+		if (!ptr || is_vmalloc_addr(per_cpu_ptr(ptr, 0)))
+			return ptr;
+		fill[(*nr)++] = ptr;
+	}
+	return NULL;
+}
+
 /* The first chunk is in the linear map, where per-cpu memory is not checked. */
 static noinline u8 __percpu *percpu_in_vmalloc(struct kunit *test, size_t size)
 {
-	enum { MAX = 4000 };
-	u8 __percpu **fill = kvcalloc(MAX, sizeof(*fill), GFP_KERNEL);
-	u8 __percpu *ptr = NULL;
-	int i;
+	u8 __percpu **fill, *ptr;
+	int nr = 0;
 
-	if (!IS_ENABLED(CONFIG_SMP)) {
-		kvfree(fill);
+	if (!IS_ENABLED(CONFIG_SMP))
 		kunit_skip(test, "Test requires CONFIG_SMP=y");
-	}
+	fill = kvcalloc(MAX_FILL, sizeof(*fill), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, fill);
-	for (i = 0; i < MAX; i++) {
-		ptr = __alloc_percpu(size, 1);
-		if (!ptr || is_vmalloc_addr(per_cpu_ptr(ptr, 0)))
-			break;
-		fill[i] = ptr;
-		ptr = NULL;
-	}
-	while (i--)
-		free_percpu(fill[i]);
+	ptr = fill_first_chunk(fill, &nr, size);
+	while (nr--)
+		free_percpu(fill[nr]);
 	kvfree(fill);
 	KUNIT_ASSERT_TRUE(test, ptr);
 	return ptr;
@@ -3760,7 +3770,6 @@ static void any_address(struct kunit *test)
 	/* three addresses each; scripts/stress looks at many more */
 	int rounds = IS_ENABLED(CONFIG_PROVE_LOCKING) ? 3000 : 1000;
 	unsigned long space = fresh_space(), n = NR_SAMPLES * NR_SAMPLE_KINDS;
-	enum { MAX_FILL = 4000 };
 	u8 __percpu **fill;
 	int nr_fill = 0;
 	struct worker *workers;
@@ -3785,18 +3794,8 @@ static void any_address(struct kunit *test)
 	prandom_seed_state(&rnd, 20);
 
 	/* the first chunk of per-cpu memory, which can be elsewhere, is full */
-	for (i = 256; i >= 8; i /= 2) {
-		while (nr_fill < MAX_FILL) {
-			fill[nr_fill] = __alloc_percpu(i, 1);
-			if (!fill[nr_fill])
-				break;
-			if (is_vmalloc_addr(per_cpu_ptr(fill[nr_fill], 0))) {
-				free_percpu(fill[nr_fill]);
-				break;
-			}
-			nr_fill++;
-		}
-	}
+	for (i = 256; i >= 8; i /= 2)
+		free_percpu(fill_first_chunk(fill, &nr_fill, i));
 
 	/* alone, with no more at a time than the history of a CPU keeps: exact */
 	migrate_disable();
