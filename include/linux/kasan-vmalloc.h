@@ -10,7 +10,6 @@
 #include <linux/compiler.h>
 #include <linux/types.h>
 
-struct pt_regs;
 struct vm_struct;
 struct vmap_area;
 
@@ -42,36 +41,30 @@ struct kasan_vm_info {
  */
 #define KASAN_VMAP_RAM_GAP	(IS_ENABLED(CONFIG_KASAN_GENERIC) ? 1 : 0)
 
-/* In the other modes all of a sparse area is accessible at once. */
-#define KASAN_VM_SPARSE	(IS_ENABLED(CONFIG_KASAN_GENERIC) ? VM_SPARSE : 0)
+/* In vmap_area.flags, between VMAP_* and the number of the node. */
+#define KASAN_VMAP_LARGE	BIT(7)
 
-int kasan_populate_vmalloc(unsigned long addr, unsigned long size,
-			   const struct vm_struct *vm, gfp_t gfp);
+int kasan_populate_vmalloc(struct vmap_area *va, gfp_t gfp);
 int kasan_populate_vmap_areas(struct vmap_area **vas, int nr, gfp_t gfp);
-void kasan_release_vmalloc(unsigned long start, unsigned long end);
+void kasan_release_vmalloc(const struct vmap_area *va);
 void kasan_set_vmalloc_bounds(const void *start, unsigned long requested,
 			      unsigned long size);
 void kasan_redzone_vmalloc(const void *start, unsigned long size);
 void kasan_resize_vmalloc(const void *mem, unsigned long old_size,
 			  unsigned long new_size);
-int kasan_unpoison_sparse(unsigned long start, unsigned long end);
-void kasan_poison_sparse(unsigned long start, unsigned long end);
 void kasan_free_thread_stack(const void *stack, unsigned long spare);
 bool kasan_vfree_atomic(const void *addr, unsigned long ip);
 bool kasan_bad_vmalloc_free(const void *mem, unsigned long size,
 			    unsigned long ip);
 void kasan_report_bad_vfree(const void *addr, unsigned long ip, bool twice);
 void kasan_populate_early_vm_area_shadow(void *start, unsigned long size);
-void kasan_report_no_shadow(unsigned long shadow, struct pt_regs *regs,
-			    unsigned long link);
+bool kasan_handle_shadow_fault(unsigned long shadow, bool is_write);
 
 #else
 
 #define KASAN_VMAP_RAM_GAP	0
-#define KASAN_VM_SPARSE	0
 
-static inline int kasan_populate_vmalloc(unsigned long addr, unsigned long size,
-					 const struct vm_struct *vm, gfp_t gfp)
+static inline int kasan_populate_vmalloc(struct vmap_area *va, gfp_t gfp)
 {
 	return 0;
 }
@@ -83,8 +76,7 @@ static inline int kasan_populate_vmalloc(unsigned long addr, unsigned long size,
 #define kasan_populate_vmap_areas(vas, nr, gfp)	\
 	((void)(vas), (void)(nr), (void)(gfp), 0)
 
-static inline void kasan_release_vmalloc(unsigned long start,
-					 unsigned long end)
+static inline void kasan_release_vmalloc(const struct vmap_area *va)
 {
 }
 
@@ -100,15 +92,6 @@ static inline void kasan_redzone_vmalloc(const void *start, unsigned long size)
 
 static inline void kasan_resize_vmalloc(const void *mem, unsigned long old_size,
 					unsigned long new_size)
-{
-}
-
-static inline int kasan_unpoison_sparse(unsigned long start, unsigned long end)
-{
-	return 0;
-}
-
-static inline void kasan_poison_sparse(unsigned long start, unsigned long end)
 {
 }
 
@@ -138,10 +121,9 @@ static inline void kasan_populate_early_vm_area_shadow(void *start,
 {
 }
 
-static inline void kasan_report_no_shadow(unsigned long shadow,
-					  struct pt_regs *regs,
-					  unsigned long link)
+static inline bool kasan_handle_shadow_fault(unsigned long shadow, bool is_write)
 {
+	return false;
 }
 
 #endif

@@ -126,22 +126,23 @@ static void set_own_shadow(const void *start, unsigned long size, u8 value)
 #define CAN_SHARE	(IS_ENABLED(CONFIG_KASAN_GENERIC) && !IS_ENABLED(CONFIG_UML))
 
 /*
- * Areas of so many bytes share the pages of shadow between their ends, see
- * "large areas share" in vmalloc_shadow.c. ULONG_MAX: none does.
+ * Areas of so many bytes are large: between their ends they share shadow, see "what
+ * a slot names" in vmalloc_shadow.c. ULONG_MAX: none is. Stacks, whose shadow is
+ * written to by the compiler's code, never are.
  */
 unsigned long kasan_vmalloc_share __ro_after_init = CAN_SHARE ? SZ_1M : ULONG_MAX;
 
+static_assert(THREAD_SIZE < SZ_1M);
+
 /*
- * Which areas: their users say so. Not those whose shadow is written to by
- * others than these hooks, as that of stacks is by the compiler's code, or is
- * set piece by piece, as vm_map_ram() and per-cpu memory do, which have no
- * vm_struct of their own.
+ * Not what is set piece by piece, as blocks of vm_map_ram() and per-cpu memory are,
+ * which have no vm_struct of their own, nor modules, whose variables the compiler's
+ * code poisons.
  */
-static bool may_share(const struct vm_struct *vm)
+static bool is_large(const struct vm_struct *vm)
 {
 	return vm && vm->requested_size >= kasan_vmalloc_share &&
-	       !(vm->flags & (VM_KASAN_OWN | VM_FLUSH_RESET_PERMS)) &&
-	       is_vmalloc_addr(vm->addr);
+	       !(vm->flags & VM_FLUSH_RESET_PERMS) && is_vmalloc_addr(vm->addr);
 }
 
 /*
@@ -157,7 +158,7 @@ static void set_part(unsigned long start, unsigned long end, u8 value)
 	if (kasan_shadow_is_own(shadow))
 		set_own_shadow((void *)start, end - start, value);
 	else if (!value)
-		kasan_shadow_share(shadow, shadow + PAGE_SIZE, 0);
+		kasan_shadow_set(shadow, shadow + PAGE_SIZE, 0);
 }
 
 static noinline void set_large_shadow(unsigned long start, unsigned long end, u8 value)
@@ -174,7 +175,7 @@ static noinline void set_large_shadow(unsigned long start, unsigned long end, u8
 		return;
 	}
 	set_part(start, first, value);
-	kasan_shadow_share(shadow_page_start(first), shadow_page_start(last), value);
+	kasan_shadow_set(shadow_page_start(first), shadow_page_start(last), value);
 	set_part(last, end, value);
 }
 
@@ -218,7 +219,7 @@ static void check_poison(unsigned long start, unsigned long end,
 
 /*
  * The shadow of a large area: pages of its own where it begins and from the last
- * byte asked for on, between these only tables, and no tables for a sparse one.
+ * byte asked for on, between these slots that are none so far.
  */
 static int populate_large(unsigned long addr, unsigned long size,
 			  const struct vm_struct *vm, gfp_t gfp)
@@ -238,25 +239,21 @@ static int populate_large(unsigned long addr, unsigned long size,
 	ret = kasan_shadow_get(last, end, gfp);
 	if (ret)
 		goto put_first;
-	if (!(vm->flags & VM_SPARSE))
-		ret = kasan_shadow_alloc_tables(first, last, gfp);
+	ret = kasan_shadow_reserve(first, last, vm->flags & VM_SPARSE, gfp);
 	if (ret)
 		goto put_last;
-	kasan_shadow_clear_out(first, last);
 	return 0;
 
 put_last:
-	kasan_shadow_put(last, end);
+	kasan_shadow_put(last, end, false);
 put_first:
-	kasan_shadow_put(start, first);
+	kasan_shadow_put(start, first, false);
 	return ret;
 }
 
 /**
  * kasan_populate_vmalloc - address space is taken: back it with shadow
- * @addr: where it begins, page aligned
- * @size: its size in bytes, page aligned, the guard page included
- * @vm: what it is for, with its address, requested size and flags; or NULL
+ * @va: the space, and its vm_struct if it has one, with the size asked for and flags
  * @gfp: how the caller may allocate
  *
  * To be called before anybody can use the area. All of its shadow reads as
@@ -265,50 +262,48 @@ put_first:
  * Context: Process context, sleeps if @gfp lets it.
  * Return: 0, or a negative errno with nothing taken.
  */
-int kasan_populate_vmalloc(unsigned long addr, unsigned long size,
-			   const struct vm_struct *vm, gfp_t gfp)
+int kasan_populate_vmalloc(struct vmap_area *va, gfp_t gfp)
 {
+	unsigned long start = va->va_start, end = va->va_end;
 	int ret;
 
-	if (!has_shadow((void *)addr))
+	if (!has_shadow((void *)start))
 		return 0;
 
 	if (kasan_shadow_is_static()) {
-		set_shadow((void *)addr, size, KASAN_VMALLOC_INVALID);
+		set_shadow((void *)start, end - start, KASAN_VMALLOC_INVALID);
 		return 0;
 	}
 
-	if (may_share(vm))
-		ret = populate_large(addr, size, vm, gfp);
-	else
-		ret = kasan_shadow_get(shadow_page_start(addr),
-				       shadow_page_end(addr + size), gfp);
+	if (is_large(va->vm)) {
+		va->flags |= KASAN_VMAP_LARGE;
+		ret = populate_large(start, end - start, va->vm, gfp);
+	} else {
+		ret = kasan_shadow_get(shadow_page_start(start), shadow_page_end(end), gfp);
+	}
 	if (!ret)
-		check_poison(addr, addr + size, "populate");
+		check_poison(start, end, "populate");
 	return ret;
 }
 
 /**
  * kasan_release_vmalloc - address space is about to be reusable
- * @start: where it begins
- * @end: where it ends
+ * @va: the space
  *
  * Undoes one kasan_populate_vmalloc().
  *
  * Context: Process context, may reschedule. Allocates nothing, takes no lock.
  */
-void kasan_release_vmalloc(unsigned long start, unsigned long end)
+void kasan_release_vmalloc(const struct vmap_area *va)
 {
-	if (!has_shadow((void *)start))
+	if (!has_shadow((void *)va->va_start))
 		return;
 
-	check_poison(start, end, "release");
-	if (kasan_shadow_is_static())
-		return;
-	if (likely(end - start < kasan_vmalloc_share))
-		kasan_shadow_put(shadow_page_start(start), shadow_page_end(end));
-	else
-		kasan_shadow_put_shared(shadow_page_start(start), shadow_page_end(end));
+	check_poison(va->va_start, va->va_end, "release");
+	if (!kasan_shadow_is_static())
+		kasan_shadow_put(shadow_page_start(va->va_start),
+				 shadow_page_end(va->va_end),
+				 va->flags & KASAN_VMAP_LARGE);
 }
 
 /**
@@ -327,9 +322,7 @@ int kasan_populate_vmap_areas(struct vmap_area **vas, int nr, gfp_t gfp)
 	int i, ret;
 
 	for (i = 0; i < nr; i++) {
-		ret = kasan_populate_vmalloc(vas[i]->va_start,
-					     vas[i]->va_end - vas[i]->va_start,
-					     NULL, gfp);
+		ret = kasan_populate_vmalloc(vas[i], gfp);
 		if (ret)
 			goto release;
 		kasan_set_vmalloc_bounds((void *)vas[i]->va_start, 0,
@@ -339,7 +332,7 @@ int kasan_populate_vmap_areas(struct vmap_area **vas, int nr, gfp_t gfp)
 
 release:
 	while (i--)
-		kasan_release_vmalloc(vas[i]->va_start, vas[i]->va_end);
+		kasan_release_vmalloc(vas[i]);
 	return ret;
 }
 
@@ -410,24 +403,16 @@ void kasan_redzone_vmalloc(const void *start, unsigned long size)
 			   KASAN_VMALLOC_INVALID);
 }
 
-/* The page of shadow with @addr in the midst of it is to say two things. */
-static int own_shadow(unsigned long addr, gfp_t gfp)
-{
-	if (IS_ALIGNED(addr, KASAN_MEMORY_PER_SHADOW_PAGE))
-		return 0;
-	return kasan_shadow_own(shadow_page_start(addr), gfp);
-}
-
 /**
  * kasan_resize_vmalloc - an allocation gets another size within its area
  * @mem: where it begins
  * @old_size: its size in bytes so far
  * @new_size: and from now on
  *
- * A page of shadow that was shared and has the new end in it becomes the area's
- * own. Without memory for that, up to where it ends there is no redzone.
+ * Where the end comes to lie in the midst of a page of shadow that is shared, all
+ * that this page describes stays accessible.
  *
- * Context: Process context, sleeps.
+ * Context: Process context, may reschedule.
  */
 void kasan_resize_vmalloc(const void *mem, unsigned long old_size,
 			  unsigned long new_size)
@@ -439,11 +424,8 @@ void kasan_resize_vmalloc(const void *mem, unsigned long old_size,
 	if (!has_shadow(mem))
 		return;
 
-	/* Of a page that could not be had all was accessible so far. */
 	if (!kasan_shadow_is_own(shadow_page_start(old_end)))
 		old_end = round_up(old_end, KASAN_MEMORY_PER_SHADOW_PAGE);
-	/* How the caller may allocate is not known here. */
-	own_shadow(start + new_size, GFP_NOIO | __GFP_NOWARN);
 	if (old_end <= new_end)
 		set_large_shadow(round_down(start + old_size, KASAN_GRANULE_SIZE),
 				 new_end, get_tag(mem));
@@ -452,46 +434,6 @@ void kasan_resize_vmalloc(const void *mem, unsigned long old_size,
 	if (kasan_shadow_is_own(shadow_page_start(start + new_size)))
 		kasan_poison_last_granule(mem, new_size);
 	smp_wmb();	/* (B), see __kasan_unpoison_vmalloc() */
-}
-
-/**
- * kasan_unpoison_sparse - part of a sparse area gets mapped
- * @start: where it begins, page aligned
- * @end: where it ends
- *
- * Context: Process context, sleeps.
- * Return: 0, or -ENOMEM with what shadow there is left as it was.
- */
-int kasan_unpoison_sparse(unsigned long start, unsigned long end)
-{
-	if (!KASAN_VM_SPARSE || !has_shadow((void *)start))
-		return 0;
-
-	if (own_shadow(start, GFP_KERNEL) == -ENOMEM ||
-	    own_shadow(end, GFP_KERNEL) == -ENOMEM ||
-	    kasan_shadow_alloc_tables(shadow_page_start(start), shadow_page_end(end),
-				      GFP_KERNEL))
-		return -ENOMEM;
-	set_large_shadow(start, end, 0);
-	smp_wmb();	/* (B), see __kasan_unpoison_vmalloc() */
-	return 0;
-}
-
-/**
- * kasan_poison_sparse - part of a sparse area is about to be unmapped
- * @start: where it begins, page aligned
- * @end: where it ends
- *
- * Context: Process context, sleeps.
- */
-void kasan_poison_sparse(unsigned long start, unsigned long end)
-{
-	if (!KASAN_VM_SPARSE || !has_shadow((void *)start))
-		return;
-
-	own_shadow(start, GFP_NOIO | __GFP_NOWARN);
-	own_shadow(end, GFP_NOIO | __GFP_NOWARN);
-	set_large_shadow(start, end, KASAN_VMALLOC_INVALID);
 }
 
 /**
@@ -762,7 +704,10 @@ static int share_set(const char *val, const struct kernel_param *kp)
 
 	if (end == val || (*end && *end != '\n'))
 		return -EINVAL;
-	kasan_vmalloc_share = CAN_SHARE && bytes && bytes < ULONG_MAX ? bytes : ULONG_MAX;
+	if (CAN_SHARE && bytes && bytes < ULONG_MAX)
+		kasan_vmalloc_share = max(bytes, THREAD_SIZE + PAGE_SIZE);
+	else
+		kasan_vmalloc_share = ULONG_MAX;
 	return 0;
 }
 

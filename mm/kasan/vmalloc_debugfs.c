@@ -35,6 +35,8 @@ static const char * const event_names[] = {
 	[KASAN_SHADOW_SHARED]		= "share",
 	[KASAN_SHADOW_UNSHARED]		= "unshare",
 	[KASAN_SHADOW_SHARE_FLUSHES]	= "share_flushes",
+	[KASAN_SHADOW_TRAPS]		= "traps",
+	[KASAN_SHADOW_TRAP_FLUSHES]	= "trap_flushes",
 };
 
 static_assert(ARRAY_SIZE(event_names) == NR_KASAN_SHADOW_EVENTS);

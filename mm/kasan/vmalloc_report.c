@@ -55,19 +55,27 @@ static enum state state_of(u8 shadow, unsigned long addr)
 		return OUTSIDE;
 	case KASAN_VMALLOC_FREE:
 		return FREED;
+	case KASAN_VMALLOC_ABSENT:
+		return NOTHING;
 	case 1 ... KASAN_GRANULE_SIZE - 1:
 		return addr % KASAN_GRANULE_SIZE < shadow ? LIVE : OUTSIDE;
 	}
 	return LIVE;
 }
 
-static enum state state_at(unsigned long addr)
+/* The byte of shadow of @addr. */
+static u8 shadow_at(unsigned long addr)
 {
 	u8 shadow;
 
 	if (get_kernel_nofault(shadow, (u8 *)kasan_mem_to_shadow((void *)addr)))
-		return NOTHING;
-	return state_of(shadow, addr);
+		return KASAN_VMALLOC_ABSENT;
+	return shadow;
+}
+
+static enum state state_at(unsigned long addr)
+{
+	return state_of(shadow_at(addr), addr);
 }
 
 /* Eight granules from @addr on, which is aligned to that, have no object in them. */
@@ -86,10 +94,11 @@ static unsigned long find_below(unsigned long addr)
 {
 	unsigned long limit = addr - min(addr, NEAR);
 	unsigned long g = round_down(addr - 1, KASAN_GRANULE_SIZE);
-	u8 shadow;
 
 	while (g >= limit && is_vmalloc_or_module_addr((void *)g)) {
-		if (get_kernel_nofault(shadow, (u8 *)kasan_mem_to_shadow((void *)g)))
+		u8 shadow = shadow_at(g);
+
+		if (shadow == KASAN_VMALLOC_ABSENT)
 			g = round_down(g, KASAN_MEMORY_PER_SHADOW_PAGE) - KASAN_GRANULE_SIZE;
 		else if (shadow && shadow < KASAN_GRANULE_SIZE)
 			return g + shadow - 1;
@@ -508,10 +517,9 @@ static void print_object(const void *addr, struct kasan_vmalloc_found *f)
 static unsigned long exact_byte(unsigned long addr, unsigned long first_bad_addr)
 {
 	unsigned long byte = round_down(first_bad_addr, KASAN_GRANULE_SIZE);
-	u8 shadow;
+	u8 shadow = shadow_at(byte);
 
-	if (!get_kernel_nofault(shadow, (u8 *)kasan_mem_to_shadow((void *)byte)) &&
-	    shadow < KASAN_GRANULE_SIZE)
+	if (shadow < KASAN_GRANULE_SIZE)
 		byte += shadow;
 	return max(byte, addr);
 }

@@ -46,33 +46,43 @@
  */
 
 /**
- * DOC: large areas share
+ * DOC: what a slot names
+ *
+ * A slot (a PTE of shadow) is backed by one of:
+ *
+ * ======== ==================================================================
+ * none     nobody uses it: never used, or freed and large, or given back
+ * page     a page of its own, counted, see above
+ * zeroes   the page of zeroes: between the ends of a large area while it lives
+ * trap     the page of traps: there was none when a check read it
+ * ======== ==================================================================
  *
  * All of the shadow of a large area says one thing, except at its ends: that
- * everything may be accessed while it lives, nothing once it is freed. So what
- * lies between the ends has no pages of its own::
+ * everything may be accessed while it lives, nothing once it is freed. So only
+ * the ends have pages::
  *
  *     address space   |guard|<---------- area --------->|guard|
- *     shadow pages  |    own    | shared | ... | shared |    own    |
+ *     slots         |    page   | zeroes | ... | zeroes |   page    |
  *
- * A slot in between is absent, or names one of two read-only pages, which are
- * there from boot, not counted and not on the list: zeroes, or the poison of
- * what vrealloc() has cut off, whose memory is mapped still. Nobody but the one
- * area has to do with such a slot, so no lock is needed for it::
+ * Nobody but the one area sets the slots in between, so that takes no store.lock.
+ * Freed means none, not poison: so the flush at the free is the only one that such
+ * an area takes, and none is due when its slots are used again.
  *
- *     absent <---------------------------------> zeroes <----> poison
- *       ^      unpoison: map                        |    by way of absent
- *       |      poison: clear, flush                 |
- *       |                                           | part of it gets another
- *       +---------- live, as in any area <----------+ value: a copy, own
- *         release
+ * A check of an access to space without shadow faults. The fault handler has the
+ * slot name the page of traps, which reads as KASAN_VMALLOC_ABSENT, the check is
+ * done again, and reports. A trap is as good as none; who needs the slot clears
+ * and flushes it first. A fault comes in any context, so it cannot have
+ * store.lock. But it must not set a trap where a page is just being set: whoever
+ * sets a slot that is none has trap_lock, and looks again.
  *
- * Rule: a slot never goes from one page to another without clear and flush in
- * between. (A copy of the zeroes is an exception, see shadow_replace().)
+ * Both shared pages are read-only, there from boot, and frozen for good, so that
+ * populate, which takes no lock, cannot count on one.
  *
- * Freed means absent, not poison: so the flush at the free is the only one that
- * such an area takes, and none is due when its slots are used again. An access
- * faults on the shadow, and is reported by that fault.
+ * Rule: a slot goes from one page to another only through clear and flush.
+ *
+ * A large sparse area has no tables, but for its ends: all of it shares one, of
+ * zeroes. While it lives nobody else allocates a table there, as nobody has a slot
+ * there. A table that was there before stays, as others walk it without a lock.
  */
 
 /**
@@ -155,8 +165,10 @@
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/shrinker.h>
+#include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 #include <linux/vmstat.h>
 #include <linux/workqueue.h>
 
@@ -237,15 +249,31 @@ static void count_event(enum kasan_shadow_event event)
 	this_cpu_inc(events[event]);
 }
 
-/* The other page that is shared is that of zeroes, kasan_early_shadow_page. */
-static const u8 redzone_page[PAGE_SIZE] __aligned(PAGE_SIZE) = {
-	[0 ... PAGE_SIZE - 1] = KASAN_VMALLOC_INVALID
+/* See "what a slot names". The page of zeroes is kasan_early_shadow_page. */
+static const u8 trap_page[PAGE_SIZE] __aligned(PAGE_SIZE) = {
+	[0 ... PAGE_SIZE - 1] = KASAN_VMALLOC_ABSENT
 };
 
-static unsigned long shared_pfn(u8 value)
+/* No trap is set, and no table shared, before the pages are frozen and it is filled. */
+static bool shared_ready __ro_after_init;
+
+/* With interrupts off: a slot that is none stays so. */
+static DEFINE_RAW_SPINLOCK(trap_lock);
+
+/* Not on arm, where each mm has its own entries for the tables of the kernel. */
+#define CAN_SHARE_TABLES	(IS_ENABLED(CONFIG_KASAN_GENERIC) && \
+				 IS_ENABLED(CONFIG_64BIT) && PAGE_SIZE == SZ_4K)
+
+static pte_t zero_table[MAX_PTRS_PER_PTE] __aligned(PAGE_SIZE) __ro_after_init;
+
+static unsigned long zeroes_pfn(void)
 {
-	return PHYS_PFN(value ? __pa_symbol(redzone_page) :
-				__pa_symbol(kasan_early_shadow_page));
+	return PHYS_PFN(__pa_symbol(kasan_early_shadow_page));
+}
+
+static unsigned long trap_pfn(void)
+{
+	return PHYS_PFN(__pa_symbol(trap_page));
 }
 
 /* Rule: nobody writes to a shared page. PAGE_KERNEL_RO is writable on riscv. */
@@ -254,10 +282,14 @@ static pte_t shared_pte(unsigned long pfn)
 	return pte_wrprotect(pfn_pte(pfn, PAGE_KERNEL));
 }
 
-static bool pte_is_shared(pte_t pte)
+static bool pte_is_zeroes(pte_t pte)
 {
-	return pte_pfn(pte) == shared_pfn(0) ||
-	       pte_pfn(pte) == shared_pfn(KASAN_VMALLOC_INVALID);
+	return pte_pfn(pte) == zeroes_pfn();
+}
+
+static bool pte_is_own(pte_t pte)
+{
+	return !pte_none(pte) && !pte_is_zeroes(pte) && pte_pfn(pte) != trap_pfn();
 }
 
 /*
@@ -341,13 +373,11 @@ static void end_table(struct shadow_tally *tally)
 	cond_resched();
 }
 
-/* The slot (PTE) of the shadow page at @addr, or NULL where a table is missing. */
-static pte_t *shadow_slot(unsigned long addr)
+static pmd_t *shadow_pmd(unsigned long addr)
 {
 	pgd_t *pgd = pgd_offset_k(addr);
 	p4d_t *p4d;
 	pud_t *pud;
-	pmd_t *pmd;
 
 	if (pgd_none(*pgd))
 		return NULL;
@@ -357,27 +387,47 @@ static pte_t *shadow_slot(unsigned long addr)
 	pud = pud_offset(p4d, addr);
 	if (pud_none(*pud))
 		return NULL;
-	pmd = pmd_offset(pud, addr);
-	if (pmd_none(*pmd))
-		return NULL;
-	return pte_offset_kernel(pmd, addr);
+	return pmd_offset(pud, addr);
+}
+
+/* The slot (PTE) of the shadow page at @addr, or NULL where a table is missing. */
+static pte_t *shadow_slot(unsigned long addr)
+{
+	pmd_t *pmd = shadow_pmd(addr);
+
+	return pmd && !pmd_none(*pmd) ? pte_offset_kernel(pmd, addr) : NULL;
+}
+
+/* The part of [@addr, @end) that one table has slots for ends here. */
+static unsigned long table_end(unsigned long addr, unsigned long end)
+{
+	return min(end - 1, ALIGN_DOWN(addr, PMD_SIZE) + PMD_SIZE - 1) + 1;
 }
 
 /*
- * The same with the missing tables allocated. They take no gfp mask, so that of
- * the caller becomes the scope. Tables stay: they are few and used again.
+ * For each shadow page of [@start, @end), at @addr, its @slot. That is NULL where
+ * there is no table; if it still is at the end of the body, or was set to NULL
+ * there, the walk goes on where that table would end.
  */
-pte_t *kasan_shadow_alloc_slot(unsigned long addr, gfp_t gfp)
+#define for_each_slot(slot, addr, start, end)					\
+	for (addr = (start), slot = shadow_slot(addr); addr < (end);		\
+	     addr = slot ? addr + PAGE_SIZE : table_end(addr, end),		\
+	     slot = slot && !IS_ALIGNED(addr, PMD_SIZE) ? slot + 1 :		\
+		    addr < (end) ? shadow_slot(addr) : NULL)
+
+/*
+ * Allocate what is missing of the tables above the slots of @addr, and the table
+ * of these if @slot is given, which is set. They take no gfp mask, so that of the
+ * caller becomes the scope. Tables stay: they are few and used again.
+ */
+static pmd_t *alloc_tables(unsigned long addr, gfp_t gfp, pte_t **slot)
 {
 	unsigned int scope = 0;
 	pgtbl_mod_mask mask = 0;
 	pgd_t *pgd = pgd_offset_k(addr);
 	p4d_t *p4d;
 	pud_t *pud;
-	pmd_t *pmd;
-	pte_t *slot = NULL;
-
-	KUNIT_STATIC_STUB_REDIRECT(kasan_shadow_alloc_slot, addr, gfp);
+	pmd_t *pmd = NULL;
 
 	if (!(gfp & __GFP_IO))
 		scope = PF_MEMALLOC_NOIO;
@@ -392,14 +442,38 @@ pte_t *kasan_shadow_alloc_slot(unsigned long addr, gfp_t gfp)
 	if (!pud)
 		goto out;
 	pmd = pmd_alloc_track(&init_mm, pud, addr, &mask);
-	if (!pmd)
-		goto out;
-	slot = pte_alloc_kernel_track(pmd, addr, &mask);
+	if (pmd && slot)
+		*slot = pte_alloc_kernel_track(pmd, addr, &mask);
 out:
 	memalloc_flags_restore(scope);
 	if (mask & ARCH_PAGE_TABLE_SYNC_MASK)
 		arch_sync_kernel_mappings(addr, addr + PAGE_SIZE);
+	return pmd;
+}
+
+/* shadow_slot() with the missing tables allocated, or NULL. */
+pte_t *kasan_shadow_alloc_slot(unsigned long addr, gfp_t gfp)
+{
+	pte_t *slot = NULL;
+
+	KUNIT_STATIC_STUB_REDIRECT(kasan_shadow_alloc_slot, addr, gfp);
+	alloc_tables(addr, gfp, &slot);
 	return slot;
+}
+
+/*
+ * Have @pte in the slots of [@addr, @end), which are of one table, up to the first
+ * that is not none. Return: in how many.
+ */
+static unsigned long set_none(pte_t *slot, unsigned long addr, unsigned long end, pte_t pte)
+{
+	unsigned long flags, nr = 0;
+
+	raw_spin_lock_irqsave(&trap_lock, flags);
+	for (; addr < end && pte_none(ptep_get(slot)); addr += PAGE_SIZE, slot++, nr++)
+		set_pte_at(&init_mm, addr, slot, pte);
+	raw_spin_unlock_irqrestore(&trap_lock, flags);
+	return nr;
 }
 
 /**
@@ -415,11 +489,104 @@ bool kasan_shadow_flush_pending(unsigned long addr)
 	return addr >= store.flush_start && addr < store.flush_end;
 }
 
-/* Of all CPUs. */
+/*
+ * Of all CPUs. That of a range does not drop walks to its tables everywhere. Only
+ * whole tables are shared, and so large a range is flushed with all else anyway.
+ */
 void kasan_shadow_flush(unsigned long start, unsigned long end)
 {
 	KUNIT_STATIC_STUB_REDIRECT(kasan_shadow_flush, start, end);
-	flush_tlb_kernel_range(start, end);
+	if (CAN_SHARE_TABLES && end - start >= PMD_SIZE)
+		flush_tlb_all();
+	else
+		flush_tlb_kernel_range(start, end);
+}
+
+/*
+ * A slot that somebody's bad access made a trap of is needed. Nothing says that
+ * its flush is pending, so nobody else may set it before: store.lock is held, or
+ * the slot is between the ends of the caller's area. That flushes under store.lock,
+ * but for a bad access only, and the next one has to be just as fast.
+ */
+static void clear_trap(pte_t *slot, unsigned long addr)
+{
+	ptep_get_and_clear(&init_mm, addr, slot);
+	kasan_shadow_flush(addr, addr + PAGE_SIZE);
+	count_event(KASAN_SHADOW_TRAP_FLUSHES);
+}
+
+/* How often to try for trap_lock: this CPU can have it, if this is an NMI. */
+#define TRAP_LOCK_TRIES		100000
+
+/* If the slot at @addr is none, make it a trap. Return: false if that cannot be done. */
+static bool set_trap(unsigned long addr)
+{
+	unsigned int tries = TRAP_LOCK_TRIES;
+	unsigned long flags;
+	pte_t *slot = shadow_slot(addr);
+	bool locked;
+
+	if (!slot)
+		return false;
+
+	local_irq_save(flags);
+	while (!(locked = raw_spin_trylock(&trap_lock)) && --tries)
+		cpu_relax();
+	if (locked) {
+		if (pte_none(ptep_get(slot))) {
+			/*
+			 * The flush of what was here can be pending. That was poison or
+			 * the zeroes of an area just freed, so a TLB that has it does no
+			 * harm; but this architecture wants it broken before it is made.
+			 */
+			if (IS_ENABLED(CONFIG_ARM64))
+				flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
+			set_pte_at(&init_mm, addr, slot, shared_pte(trap_pfn()));
+			count_event(KASAN_SHADOW_TRAPS);
+		}
+		raw_spin_unlock(&trap_lock);
+	}
+	local_irq_restore(flags);
+	if (locked)
+		flush_cache_vmap(addr, addr + PAGE_SIZE);
+	return locked;
+}
+
+/* How often to look whether there is something to read now. */
+#define TRAP_READ_TRIES		10
+
+/**
+ * kasan_handle_shadow_fault - a fault is about to become an oops
+ * @shadow: the address that faulted
+ * @is_write: by a write
+ *
+ * If a check faulted because there is no shadow, set a trap, see "what a slot
+ * names". Where a table is missing, tell at least what was accessed.
+ *
+ * Context: Any.
+ * Return: true if what faulted is to be done again, which gets further now.
+ */
+bool kasan_handle_shadow_fault(unsigned long shadow, bool is_write)
+{
+	int tries;
+	u8 byte;
+
+	/* Checks read. Who writes to shadow that is not there has a bug of his own. */
+	if (is_write || !addr_in_shadow((void *)shadow) ||
+	    !is_vmalloc_or_module_addr(kasan_shadow_to_mem((void *)shadow)))
+		return false;
+
+	/* A fault of another kind comes again, so ask whether this one does. */
+	for (tries = TRAP_READ_TRIES; shared_ready && tries; tries--) {
+		if (!set_trap(round_down(shadow, PAGE_SIZE)))
+			break;
+		if (!get_kernel_nofault(byte, (u8 *)shadow))
+			return true;
+	}
+	/* On arm64 die_kernel_fault() does. */
+	if (!IS_ENABLED(CONFIG_ARM64))
+		kasan_non_canonical_hook(shadow);
+	return false;
 }
 
 /* The first of @size bytes of @shadow that is not @value, or NULL. */
@@ -681,8 +848,8 @@ static noinline void shadow_unget(struct page *page, int refs)
  * Count one area more on the page that @slot names, in @revived as well if it
  * is the first.
  *
- * Return: false if @slot is empty or its page frozen. With store.lock held it
- * can only be empty.
+ * Return: false if @slot is none or its page frozen. With store.lock held it can
+ * only be none, or a trap.
  */
 static __always_inline bool shadow_get(pte_t *slot, struct shadow_tally *revived)
 {
@@ -726,20 +893,10 @@ static __always_inline bool shadow_get(pte_t *slot, struct shadow_tally *revived
  * Rule: one reference for each area, so this area's is there to be dropped. If
  * it was the last, the page is counted in @released.
  */
-static void shadow_put(pte_t *slot, unsigned long addr,
-		       struct shadow_tally *released)
+static void shadow_put(struct page *page, struct shadow_tally *released)
 {
-	struct pglist_data *pgdat;
-	struct page *page;
-	bool permanent;
-	pte_t pte = ptep_get_lockless(slot);
-
-	if (WARN_ONCE(pte_none(pte), "no shadow at %lx", addr))
-		return;
-
-	page = pte_page(pte);
-	pgdat = page_pgdat(page);
-	permanent = shadow_is_permanent(page);
+	struct pglist_data *pgdat = page_pgdat(page);
+	bool permanent = shadow_is_permanent(page);
 
 	kasan_shadow_step(KASAN_SHADOW_PUT_LOADED);
 	if (folio_ref_sub_return(page_folio(page), SHADOW_AREA_REF) >=
@@ -835,7 +992,7 @@ static noinline bool shadow_map(pte_t *slot, unsigned long addr,
 	}
 
 	if (IS_ENABLED(CONFIG_KASAN_VMALLOC_DEBUG))
-		WARN_ONCE(kasan_shadow_flush_pending(addr) &&
+		WARN_ONCE(pte_none(ptep_get(slot)) && kasan_shadow_flush_pending(addr) &&
 			  seen != store.nr_cleared,
 			  "shadow mapped at %lx with a flush pending", addr);
 
@@ -843,7 +1000,9 @@ static noinline bool shadow_map(pte_t *slot, unsigned long addr,
 	kasan_shadow_step(KASAN_SHADOW_MAP_SETTING);
 	/* (A): the poison before the PTE, see above. Pairs with shadow_get(). */
 	smp_wmb();
-	set_pte_at(&init_mm, addr, slot, pfn_pte(page_to_pfn(page), PAGE_KERNEL));
+	while (!set_none(slot, addr, addr + PAGE_SIZE,
+			 pfn_pte(page_to_pfn(page), PAGE_KERNEL)))
+		clear_trap(slot, addr);
 	page_ref_unfreeze(page, 1 + SHADOW_AREA_REF);
 	spin_unlock(&store.lock);
 
@@ -867,18 +1026,16 @@ int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
 {
 	struct shadow_tally revived = { .event = KASAN_SHADOW_REVIVED };
 	struct page *spare = NULL;
-	pte_t *slot = NULL;
+	pte_t *slot;
 	unsigned long addr;
 
 	gfp &= GFP_RECLAIM_MASK;
 
-	for (addr = start; addr < end; addr += PAGE_SIZE, slot++) {
-		/* A walk serves for all slots of one table. */
-		if (!slot || IS_ALIGNED(addr, PMD_SIZE)) {
-			if (slot)
-				end_table(&revived);
-			slot = shadow_slot(addr) ?:
-			       kasan_shadow_alloc_slot(addr, gfp);
+	for_each_slot(slot, addr, start, end) {
+		if (unlikely(IS_ALIGNED(addr, PMD_SIZE)))
+			end_table(&revived);
+		if (unlikely(!slot)) {
+			slot = kasan_shadow_alloc_slot(addr, gfp);
 			if (!slot)
 				break;
 		}
@@ -909,7 +1066,7 @@ int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
 
 	/* Rule: a populate that fails holds nothing afterwards. */
 	count_event(KASAN_SHADOW_FAILED);
-	kasan_shadow_put(start, addr);
+	kasan_shadow_put(start, addr, false);
 	return -ENOMEM;
 }
 
@@ -917,6 +1074,7 @@ int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
  * kasan_shadow_put - an area does not need its shadow any more
  * @start: address of the first shadow page
  * @end: end of the last one
+ * @large: only what kasan_shadow_reserve() found in use is there between the ends
  *
  * Drops what kasan_shadow_get() took. Pages without an area stay mapped, idle,
  * until memory is needed.
@@ -924,101 +1082,66 @@ int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
  * Context: Process context, may reschedule. Allocates nothing, takes no lock,
  * waits for nothing: vmalloc's own shrinker may be waiting for the caller.
  */
-void kasan_shadow_put(unsigned long start, unsigned long end)
+void kasan_shadow_put(unsigned long start, unsigned long end, bool large)
 {
 	struct shadow_tally released = { .event = KASAN_SHADOW_RELEASED };
-	pte_t *slot = NULL;
 	unsigned long addr;
+	pte_t *slot, pte;
 
-	for (addr = start; addr < end; addr += PAGE_SIZE, slot++) {
-		if (!slot || IS_ALIGNED(addr, PMD_SIZE)) {
-			if (slot)
-				end_table(&released);
-			slot = shadow_slot(addr);
-			if (WARN_ONCE(!slot, "no shadow at %lx", addr))
-				return;
+	for_each_slot(slot, addr, start, end) {
+		if (unlikely(IS_ALIGNED(addr, PMD_SIZE)))
+			end_table(&released);
+		if (likely(slot)) {
+			pte = ptep_get_lockless(slot);
+			if (likely(pte_is_own(pte))) {
+				shadow_put(pte_page(pte), &released);
+				continue;
+			}
+			WARN_ONCE(pte_is_zeroes(pte), "shadow at %lx is still zeroes", addr);
 		}
-		shadow_put(slot, addr, &released);
+		WARN_ONCE(!large, "no shadow at %lx", addr);
 	}
 	tally_flush(&released);
 }
 
 /*
- * From here on: what lies between the ends of a large area, see "large areas
- * share". From populate to release its slots are nobody else's.
+ * Empty the slots that a new area is to have between its ends. Idle pages there are
+ * given back, for one flush, as they would take the memory that sharing saves. One
+ * that cannot be (boot code mapped it, or somebody has a speculative reference)
+ * becomes the area's. No TLB has any other translation afterwards.
  */
-
-/* The part of [@addr, @end) that one table has slots for ends here. */
-static unsigned long table_end(unsigned long addr, unsigned long end)
-{
-	return min(end - 1, ALIGN_DOWN(addr, PMD_SIZE) + PMD_SIZE - 1) + 1;
-}
-
-/**
- * kasan_shadow_alloc_tables - allocate the tables of a range
- * @start: address of the first shadow page
- * @end: end of the last one
- * @gfp: how the caller may allocate; what is not about reclaim is ignored
- *
- * Context: Process context, sleeps if @gfp lets it.
- * Return: 0, or -ENOMEM.
- */
-int kasan_shadow_alloc_tables(unsigned long start, unsigned long end, gfp_t gfp)
-{
-	if (kasan_shadow_is_static())
-		return 0;
-	for (; start < end; start = table_end(start, end)) {
-		if (!shadow_slot(start) &&
-		    !kasan_shadow_alloc_slot(start, gfp & GFP_RECLAIM_MASK)) {
-			count_event(KASAN_SHADOW_FAILED);
-			return -ENOMEM;
-		}
-		cond_resched();
-	}
-	return 0;
-}
-
-/**
- * kasan_shadow_clear_out - empty the slots that a new area shares pages in
- * @start: address of the first shadow page
- * @end: end of the last one
- *
- * Idle pages there are given back, for one flush, as they would take the memory
- * that sharing saves. One that cannot be (boot code mapped it, or somebody has a
- * speculative reference) becomes the area's. No TLB has any other translation
- * afterwards.
- *
- * Context: Process context, may reschedule. Allocates nothing.
- */
-void kasan_shadow_clear_out(unsigned long start, unsigned long end)
+static void clear_out(unsigned long start, unsigned long end)
 {
 	struct shadow_tally revived = { .event = KASAN_SHADOW_REVIVED };
-	unsigned long addr = start, next;
+	bool cleared = false;
+	unsigned long addr;
 	struct page *page;
 	LIST_HEAD(batch);
 	pte_t *slot, pte;
 
-	for (; addr < end; addr = next, end_table(&revived)) {
-		next = table_end(addr, end);
-		slot = shadow_slot(addr);
-		if (!slot)
+	for_each_slot(slot, addr, start, end) {
+		if (IS_ALIGNED(addr, PMD_SIZE))
+			end_table(&revived);
+		if (!slot || likely(pte_none(ptep_get_lockless(slot))))
 			continue;
-		for (; addr < next; addr += PAGE_SIZE, slot++) {
-			if (likely(pte_none(ptep_get_lockless(slot))))
-				continue;
 
-			spin_lock(&store.lock);
-			count_event(KASAN_SHADOW_LOCKED);
-			pte = ptep_get(slot);
-			page = pte_none(pte) ? NULL : pte_page(pte);
-			if (page && !shadow_is_permanent(page) &&
-			    shadow_unmap(page, false))
-				list_move(&page->lru, &batch);
-			else if (page)
-				shadow_get(slot, &revived);
-			spin_unlock(&store.lock);
+		spin_lock(&store.lock);
+		count_event(KASAN_SHADOW_LOCKED);
+		pte = ptep_get(slot);
+		page = pte_is_own(pte) ? pte_page(pte) : NULL;
+		if (!page) {
+			if (!pte_none(pte))
+				ptep_get_and_clear(&init_mm, addr, slot);
+			cleared = true;
+		} else if (!shadow_is_permanent(page) && shadow_unmap(page, false)) {
+			list_move(&page->lru, &batch);
+			cleared = true;
+		} else {
+			shadow_get(slot, &revived);
 		}
+		spin_unlock(&store.lock);
 	}
+	tally_flush(&revived);
 
 	/*
 	 * Rule: nothing new is mapped where the flush of an old translation is
@@ -1026,7 +1149,7 @@ void kasan_shadow_clear_out(unsigned long start, unsigned long end)
 	 * range that it lies in, or the flush is through.
 	 */
 	smp_rmb();
-	if (!list_empty(&batch) ||
+	if (cleared ||
 	    (READ_ONCE(store.flush_end) > start && READ_ONCE(store.flush_start) < end)) {
 		kasan_shadow_flush(start, end);
 		count_event(KASAN_SHADOW_SHARE_FLUSHES);
@@ -1035,147 +1158,117 @@ void kasan_shadow_clear_out(unsigned long start, unsigned long end)
 }
 
 /**
- * kasan_shadow_share - have a range of shadow say one thing
+ * kasan_shadow_reserve - have slots for a large area, between its ends
  * @start: address of the first shadow page
  * @end: end of the last one
- * @value: 0, accessible; KASAN_VMALLOC_INVALID, past the end, but mapped; or
- * KASAN_VMALLOC_FREE, which leaves the slots empty
+ * @sparse: there may be very many, and whole tables be shared
+ * @gfp: how the caller may allocate; what is not about reclaim is ignored
  *
- * Pages that the area has of its own are filled.
+ * All of them are none, but for pages that cannot be given back, on which the area
+ * then holds a reference. kasan_shadow_put() drops these.
  *
- * Context: Any if it has only such and they fit in a table, else process context,
- * may reschedule. Allocates nothing.
+ * Context: Process context, sleeps if @gfp lets it.
+ * Return: 0, or -ENOMEM with no reference held.
  */
-void kasan_shadow_share(unsigned long start, unsigned long end, u8 value)
+int kasan_shadow_reserve(unsigned long start, unsigned long end, bool sparse, gfp_t gfp)
 {
-	const unsigned long zeroes = shared_pfn(0), redzone = shared_pfn(KASAN_VMALLOC_INVALID);
-	const unsigned long pfn = value ? redzone : zeroes;
-	const bool map = value != KASAN_VMALLOC_FREE;
-	const pte_t shared = shared_pte(pfn);
-	unsigned long addr, next, mapped = 0, cleared = 0;
-	pte_t *slot, pte;
+	unsigned long addr, next;
 
+	gfp &= GFP_RECLAIM_MASK;
 	for (addr = start; addr < end; addr = next) {
-		/* Some who never share are not allowed to sleep, and are small. */
-		if (end - start > PMD_SIZE)
-			cond_resched();
 		next = table_end(addr, end);
-		slot = shadow_slot(addr);
-		if (!slot)
-			continue;
-		for (; addr < next; addr += PAGE_SIZE, slot++) {
-			pte = ptep_get(slot);
-			if (pte_none(pte)) {
-				if (!map)
-					continue;
-				set_pte_at(&init_mm, addr, slot, shared);
-				mapped++;
-			} else if (pte_pfn(pte) != zeroes && pte_pfn(pte) != redzone) {
-				kasan_shadow_fill((u64 *)addr, value,
-						  PAGE_SIZE / sizeof(u64));
-			} else if (!map || pte_pfn(pte) != pfn) {
-				ptep_get_and_clear(&init_mm, addr, slot);
-				cleared++;
-			}
+		if (!shadow_slot(addr) &&
+		    !(CAN_SHARE_TABLES && shared_ready && sparse && next - addr == PMD_SIZE ?
+		      (void *)alloc_tables(addr, gfp, NULL) :
+		      (void *)kasan_shadow_alloc_slot(addr, gfp))) {
+			count_event(KASAN_SHADOW_FAILED);
+			return -ENOMEM;
 		}
+		cond_resched();
 	}
-	this_cpu_add(events[KASAN_SHADOW_SHARED], mapped);
-	this_cpu_add(events[KASAN_SHADOW_UNSHARED], cleared);
+	clear_out(start, end);
+	return 0;
+}
 
-	if (cleared) {
-		/* Rule: one flush for each area that is freed. */
-		kasan_shadow_flush(start, end);
-		count_event(KASAN_SHADOW_SHARE_FLUSHES);
-		if (map)
-			kasan_shadow_share(start, end, value);
-	} else if (map) {
-		flush_cache_vmap(start, end);
-	}
+/* Does @slot lie in the table that sparse areas share? */
+static bool slot_is_shared(pte_t *slot)
+{
+	return (void *)PTR_ALIGN_DOWN(slot, PAGE_SIZE) == lm_alias(zero_table);
 }
 
 /*
- * Have @page, as a copy, take the place of the page of zeroes. Others may be
- * reading the shadow of what stays accessible, so the slot must not be empty for
- * a moment. x86, arm64 and riscv let a valid entry name another page if both are
- * read-only and have the same bytes.
- *
- * Return: false if that cannot be done.
+ * The slots of [@addr, @next) have no table, or the shared one. Return: how many
+ * became zeroes, or none.
  */
-static bool shadow_replace(pte_t *slot, unsigned long addr, struct page *page)
+static unsigned long set_table(unsigned long addr, unsigned long next, u8 value)
 {
-	pte_t pte = pfn_pte(page_to_pfn(page), PAGE_KERNEL);
+	pmd_t *pmd = shadow_pmd(addr);
 
-	if (!IS_ENABLED(CONFIG_X86) && !IS_ENABLED(CONFIG_ARM64) &&
-	    !IS_ENABLED(CONFIG_RISCV))
-		return false;
-
-	kasan_shadow_fill(page_address(page), 0, PAGE_SIZE / sizeof(u64));
-	smp_wmb();	/* (A) */
-	set_pte_at(&init_mm, addr, slot, pte_wrprotect(pte));
-	kasan_shadow_flush(addr, addr + PAGE_SIZE);
-	set_pte_at(&init_mm, addr, slot, pte);
-	kasan_shadow_flush(addr, addr + PAGE_SIZE);
-
-	spin_lock(&store.lock);
-	shadow_enter(page, addr);
-	page_ref_unfreeze(page, 1 + SHADOW_AREA_REF);
-	spin_unlock(&store.lock);
-	return true;
+	if (value && (!pmd || pmd_none(*pmd)))
+		return 0;
+	if (WARN_ONCE(!pmd || next - addr != PMD_SIZE, "no table for shadow at %lx", addr))
+		return 0;
+	if (value)
+		pmd_clear(pmd);
+	else if (pmd_none(*pmd))
+		pmd_populate_kernel(&init_mm, pmd, lm_alias(zero_table));
+	else
+		return 0;
+	return PTRS_PER_PTE;
 }
 
-/* Neighbours in a sparse area can want a page at the same time. */
-static DEFINE_MUTEX(own_mutex);
-
 /**
- * kasan_shadow_own - have a page of the area's own
- * @addr: address of a shadow page
- * @gfp: how the caller may allocate; what is not about reclaim is ignored
+ * kasan_shadow_set - have a range of shadow say one thing
+ * @start: address of the first shadow page
+ * @end: end of the last one
+ * @value: 0, accessible; or poison
  *
- * It says what the slot said before: poison where there was nothing.
+ * Pages that the area has of its own are filled. Other slots become zeroes, or none.
  *
- * Context: Process context, sleeps.
- * Return: 0; -ENOMEM; or -EOPNOTSUPP, if the page of zeroes has to stay.
+ * Context: Any if it has only such pages and they fit in a table, else process
+ * context, may reschedule. Allocates nothing.
  */
-int kasan_shadow_own(unsigned long addr, gfp_t gfp)
+void kasan_shadow_set(unsigned long start, unsigned long end, u8 value)
 {
-	struct shadow_tally revived = { .event = KASAN_SHADOW_REVIVED };
-	struct page *page;
+	const pte_t zeroes = shared_pte(zeroes_pfn());
+	unsigned long addr, nr, changed = 0;
 	pte_t *slot, pte;
-	bool used = true;
-	int ret = 0;
 
-	if (kasan_shadow_is_own(addr))
-		return 0;
+	for_each_slot(slot, addr, start, end) {
+		/* Some who have only such pages may not sleep, and are small. */
+		if (IS_ALIGNED(addr, PMD_SIZE) && end - start > PMD_SIZE)
+			cond_resched();
+		if (!slot || slot_is_shared(slot)) {
+			changed += set_table(addr, table_end(addr, end), value);
+			slot = NULL;
+			continue;
+		}
 
-	gfp &= GFP_RECLAIM_MASK;
-	slot = shadow_slot(addr) ?: kasan_shadow_alloc_slot(addr, gfp);
-	page = slot ? alloc_spare(gfp) : NULL;
-	if (!page)
-		return -ENOMEM;
-
-	mutex_lock(&own_mutex);
-	pte = ptep_get(slot);
-	if (!pte_none(pte) && pte_pfn(pte) == shared_pfn(KASAN_VMALLOC_INVALID)) {
-		/* Nobody may read there, so it can be empty for a moment. */
-		kasan_shadow_share(addr, addr + PAGE_SIZE, KASAN_VMALLOC_FREE);
 		pte = ptep_get(slot);
+		if (pte_is_own(pte)) {
+			kasan_shadow_fill((u64 *)addr, value, PAGE_SIZE / sizeof(u64));
+		} else if (value && pte_is_zeroes(pte)) {
+			ptep_get_and_clear(&init_mm, addr, slot);
+			changed++;
+		} else if (!value && !pte_is_zeroes(pte)) {
+			while (!(nr = set_none(slot, addr, table_end(addr, end), zeroes)))
+				clear_trap(slot, addr);
+			changed += nr;
+			addr += (nr - 1) * PAGE_SIZE;
+			slot += nr - 1;
+		}
 	}
-	if (pte_none(pte)) {
-		used = shadow_map(slot, addr, page, &revived);
-		flush_cache_vmap(addr, addr + PAGE_SIZE);
-	} else if (!pte_is_shared(pte)) {
-		used = false;
-	} else if (shadow_replace(slot, addr, page)) {
-		count_event(KASAN_SHADOW_UNSHARED);
-	} else {
-		used = false;
-		ret = -EOPNOTSUPP;
+	if (!changed)
+		return;
+	if (!value) {
+		this_cpu_add(events[KASAN_SHADOW_SHARED], changed);
+		flush_cache_vmap(start, end);
+		return;
 	}
-	mutex_unlock(&own_mutex);
-
-	if (!used)
-		free_spare(page);
-	return ret;
+	/* Rule: one flush for each area that is freed. */
+	this_cpu_add(events[KASAN_SHADOW_UNSHARED], changed);
+	kasan_shadow_flush(start, end);
+	count_event(KASAN_SHADOW_SHARE_FLUSHES);
 }
 
 /**
@@ -1186,44 +1279,12 @@ int kasan_shadow_own(unsigned long addr, gfp_t gfp)
  */
 bool kasan_shadow_is_own(unsigned long addr)
 {
-	pte_t *slot, pte;
+	pte_t *slot;
 
 	if (kasan_shadow_is_static())
 		return true;
 	slot = shadow_slot(addr);
-	if (!slot)
-		return false;
-	pte = ptep_get_lockless(slot);
-	return !pte_none(pte) && !pte_is_shared(pte);
-}
-
-/**
- * kasan_shadow_put_shared - the same as kasan_shadow_put() for a large area
- * @start: address of the first shadow page
- * @end: end of the last one
- *
- * Drops the references on the pages that there are.
- *
- * Context: Process context, may reschedule. Allocates nothing, takes no lock.
- */
-void kasan_shadow_put_shared(unsigned long start, unsigned long end)
-{
-	struct shadow_tally released = { .event = KASAN_SHADOW_RELEASED };
-	unsigned long addr = start, next;
-	pte_t *slot, pte;
-
-	for (; addr < end; addr = next, end_table(&released)) {
-		next = table_end(addr, end);
-		slot = shadow_slot(addr);
-		if (!slot)
-			continue;
-		for (; addr < next; addr += PAGE_SIZE, slot++) {
-			pte = ptep_get_lockless(slot);
-			if (!pte_none(pte) &&
-			    !WARN_ONCE(pte_is_shared(pte), "shadow at %lx still shared", addr))
-				shadow_put(slot, addr, &released);
-		}
-	}
+	return slot && pte_is_own(ptep_get_lockless(slot));
 }
 
 /**
@@ -1235,7 +1296,7 @@ void kasan_shadow_put_shared(unsigned long start, unsigned long end)
 const u8 *kasan_shadow_check_shared(void)
 {
 	return kasan_shadow_find_other(kasan_early_shadow_page, 0, PAGE_SIZE) ?:
-	       kasan_shadow_find_other(redzone_page, KASAN_VMALLOC_INVALID, PAGE_SIZE);
+	       kasan_shadow_find_other(trap_page, KASAN_VMALLOC_ABSENT, PAGE_SIZE);
 }
 
 /**
@@ -1389,12 +1450,25 @@ static int __maybe_unused shadow_hotplug(struct notifier_block *nb,
 	return NOTIFY_OK;
 }
 
+/* See "what a slot names". Both pages are reserved, with a reference of their own. */
+static bool __init freeze_shared(void)
+{
+	int i;
+
+	for (i = 0; CAN_SHARE_TABLES && i < PTRS_PER_PTE; i++)
+		zero_table[i] = shared_pte(zeroes_pfn());
+	return page_ref_freeze(pfn_to_page(trap_pfn()), 1) &&
+	       page_ref_freeze(pfn_to_page(zeroes_pfn()), 1);
+}
+
 static int __init kasan_shadow_init(void)
 {
 	struct shrinker *shrinker;
 
 	if (kasan_shadow_is_static())
 		return 0;
+
+	shared_ready = !WARN_ON(!freeze_shared());
 
 	/*
 	 * By default a sixteenth of memory, which is the shadow of vmalloc

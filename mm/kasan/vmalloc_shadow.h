@@ -28,9 +28,11 @@ enum kasan_shadow_event {
 	KASAN_SHADOW_FROZEN,		/* populate found the page being reclaimed */
 	KASAN_SHADOW_RECHECKED,		/* populate counted on a page that was gone */
 	KASAN_SHADOW_FAILED,		/* populate failed */
-	KASAN_SHADOW_SHARED,		/* a slot of a large area: shared page mapped */
+	KASAN_SHADOW_SHARED,		/* a slot of a large area: zeroes mapped */
 	KASAN_SHADOW_UNSHARED,		/* and taken off */
 	KASAN_SHADOW_SHARE_FLUSHES,	/* TLB flushes for that, one for each area */
+	KASAN_SHADOW_TRAPS,		/* a check read a slot that was none */
+	KASAN_SHADOW_TRAP_FLUSHES,	/* TLB flushes by who needed such a slot */
 	NR_KASAN_SHADOW_EVENTS
 };
 
@@ -69,7 +71,7 @@ struct kasan_shadow_stats {
 	unsigned long live;		/* pages that an area overlaps */
 	unsigned long idle;		/* pages kept for the next area */
 	unsigned long peak;		/* the most that were mapped at once */
-	unsigned long shared;		/* slots with a shared page instead */
+	unsigned long shared;		/* slots with zeroes instead */
 	unsigned long idle_limit;	/* more idle pages than this get trimmed */
 	unsigned long events[NR_KASAN_SHADOW_EVENTS];
 };
@@ -87,12 +89,9 @@ static inline bool kasan_shadow_is_static(void)
 extern unsigned long kasan_vmalloc_share;
 
 int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp);
-void kasan_shadow_put(unsigned long start, unsigned long end);
-int kasan_shadow_alloc_tables(unsigned long start, unsigned long end, gfp_t gfp);
-void kasan_shadow_clear_out(unsigned long start, unsigned long end);
-void kasan_shadow_share(unsigned long start, unsigned long end, u8 value);
-int kasan_shadow_own(unsigned long addr, gfp_t gfp);
-void kasan_shadow_put_shared(unsigned long start, unsigned long end);
+void kasan_shadow_put(unsigned long start, unsigned long end, bool large);
+int kasan_shadow_reserve(unsigned long start, unsigned long end, bool sparse, gfp_t gfp);
+void kasan_shadow_set(unsigned long start, unsigned long end, u8 value);
 unsigned long kasan_shadow_reclaim(unsigned long nr);
 void kasan_shadow_set_idle_limit(unsigned long limit);
 void kasan_shadow_map_early(unsigned long start, unsigned long end);

@@ -67,6 +67,9 @@ static struct {
 	int nr;
 	char kind[48];
 	char func[48];
+	char verb[8];		/* Read or Write, */
+	unsigned int size;	/* of so many bytes */
+	unsigned long addr;	/* from this on */
 	char where[64];		/* "8 bytes to the right of" */
 	char object[64];	/* "allocated 100-byte region" */
 	char alloc[800];	/* functions in the stack of the allocation */
@@ -109,6 +112,7 @@ static void probe_console(void *unused, const char *buf, size_t len)
 		s = copy_word(report.kind, sizeof(report.kind), s, end, ' ');
 		s = min(s + strlen(" in "), end);
 		copy_word(report.func, sizeof(report.func), s, end, '+');
+		report.verb[0] = '\0';
 		report.where[0] = '\0';
 		report.object[0] = '\0';
 		report.alloc[0] = '\0';
@@ -143,6 +147,8 @@ static void probe_console(void *unused, const char *buf, size_t len)
 			  buf, end, '+');
 	}
 
+	if (strnstr(buf, " of size ", len))
+		sscanf(buf, "%7s of size %u at addr %lx", report.verb, &report.size, &report.addr);
 	s = after("memory of module ", buf, len);
 	if (s)
 		copy_word(report.module, sizeof(report.module), s, end, '\n');
@@ -236,7 +242,10 @@ static int shadow_byte(const void *mem)
 {
 	u8 byte = 0;
 
-	if (get_kernel_nofault(byte, shadow_of(mem)))
+	/* with tags, a trap reads as other poison */
+	if (get_kernel_nofault(byte, shadow_of(mem)) ||
+	    (byte == KASAN_VMALLOC_ABSENT &&
+	     !kasan_shadow_is_own((unsigned long)shadow_of(mem))))
 		return NO_SHADOW;
 	return byte;
 }
@@ -361,7 +370,7 @@ static int pages_mapped(unsigned long start, unsigned long size)
 static void need_store(struct kunit *test)
 {
 	if (kasan_shadow_is_static())
-		kunit_skip(test, "Test requires shadow that is mapped on demand");
+		kunit_skip(test, "Test requires CONFIG_UML=n");
 }
 
 /*
@@ -381,7 +390,7 @@ static unsigned long fresh_space(void)
 	unsigned long space = round_up(middle, step) + nr++ * step;
 
 	if (space < middle || space + step > VMALLOC_END)
-		kunit_skip(current->kunit_test, "Test requires more vmalloc space");
+		kunit_skip(current->kunit_test, "Test requires CONFIG_64BIT=y");
 	return space;
 }
 
@@ -412,7 +421,32 @@ static noinline void *vmalloc_at(unsigned long addr, unsigned long size)
 /* Also where large areas would share their shadow. */
 static noinline void *vmalloc_own_at(unsigned long addr, unsigned long size)
 {
-	return vmalloc_flags_at(addr, size, VM_KASAN_OWN);
+	return vmalloc_flags_at(addr, size, VM_FLUSH_RESET_PERMS);
+}
+
+/* Take address space that vmalloc does not know of, and let it go again. */
+static int populate(unsigned long addr, unsigned long size, gfp_t gfp)
+{
+	struct vmap_area va = { .va_start = addr, .va_end = addr + size };
+
+	return kasan_populate_vmalloc(&va, gfp);
+}
+
+static void release(unsigned long start, unsigned long end)
+{
+	struct vmap_area va = { .va_start = start, .va_end = end };
+
+	kasan_release_vmalloc(&va);
+}
+
+/*
+ * Without a table there can be no trap, so have one for the shadow of fresh @space,
+ * by an area that is so far away that reports are not about it.
+ */
+static void make_table(unsigned long space)
+{
+	KUNIT_ASSERT_EQ(current->kunit_test, populate(space + SZ_8M, PAGE_SIZE, GFP_KERNEL), 0);
+	release(space + SZ_8M, space + SZ_8M + PAGE_SIZE);
 }
 
 /* ------------------------------ Bad accesses ------------------------------ */
@@ -624,7 +658,7 @@ static void module_space(struct kunit *test)
 	if (!IS_ENABLED(CONFIG_EXECMEM))
 		kunit_skip(test, "Test requires CONFIG_EXECMEM=y");
 	if (IS_ENABLED(CONFIG_KASAN_SW_TAGS))
-		kunit_skip(test, "Modules are used without a tag");
+		kunit_skip(test, "Test requires CONFIG_KASAN_GENERIC=y");
 
 	p = execmem_alloc(EXECMEM_MODULE_DATA, size);
 	KUNIT_ASSERT_NOT_NULL(test, p);
@@ -710,7 +744,7 @@ static void stack_reuse(struct kunit *test)
 	if (!IS_ENABLED(CONFIG_VMAP_STACK))
 		kunit_skip(test, "Test requires CONFIG_VMAP_STACK=y");
 	if (IS_ENABLED(CONFIG_KASAN_SW_TAGS))
-		kunit_skip(test, "A frame sets the tags of what is in it");
+		kunit_skip(test, "Test requires CONFIG_KASAN_GENERIC=y");
 
 	memset(seen, 0, sizeof(seen));
 	for (i = 0; i < ARRAY_SIZE(seen); i++) {
@@ -1046,9 +1080,8 @@ static void no_shadow(struct kunit *test)
 
 	need_store(test);
 	need_history(test);
-	EXPECT_REPORT(test, "vmalloc-wild-access",
-		      __kasan_report_no_shadow((unsigned long)shadow_of((void *)space),
-					       _THIS_IP_));
+	make_table(space);
+	EXPECT_REPORT(test, "vmalloc-wild-access", check_byte((void *)space));
 	KUNIT_EXPECT_STREQ(test, report.where, "");
 
 	p = vmalloc_at(space, 100);
@@ -1056,15 +1089,77 @@ static void no_shadow(struct kunit *test)
 	vfree(p);
 	settle();
 	KUNIT_ASSERT_EQ(test, shadow_byte(p), NO_SHADOW);
-	EXPECT_REPORT(test, UAF,
-		      __kasan_report_no_shadow((unsigned long)shadow_of(p + 16),
-					       _THIS_IP_));
+	EXPECT_REPORT(test, UAF, check_byte(p + 16));
 	expect_object(test, 16, "inside", "freed", 100,
 		      "vmalloc_at", "no_shadow");
-	/* not shadow of vmalloc space */
-	__kasan_report_no_shadow((unsigned long)shadow_of(page_address(ZERO_PAGE(0))),
-				 _THIS_IP_);
-	__kasan_report_no_shadow(space, _THIS_IP_);
+}
+
+/* What faults without shadow is done again, what faults for another reason is not. */
+static void not_a_trap(struct kunit *test)
+{
+	unsigned long space = fresh_space(), traps = event(KASAN_SHADOW_TRAPS);
+	unsigned long shadow = (unsigned long)shadow_of((void *)space);
+
+	need_store(test);
+	/* not shadow, not shadow of vmalloc space, a write */
+	KUNIT_EXPECT_FALSE(test, kasan_handle_shadow_fault(space, false));
+	KUNIT_EXPECT_FALSE(test, kasan_handle_shadow_fault((unsigned long)
+					shadow_of(page_address(ZERO_PAGE(0))), false));
+	make_table(space);
+	KUNIT_EXPECT_FALSE(test, kasan_handle_shadow_fault(shadow, true));
+	KUNIT_EXPECT_EQ(test, shadow_byte((void *)space), NO_SHADOW);
+	KUNIT_EXPECT_EQ(test, event(KASAN_SHADOW_TRAPS), traps);
+
+	/* twice, as from two CPUs */
+	KUNIT_EXPECT_TRUE(test, kasan_handle_shadow_fault(shadow, false));
+	KUNIT_EXPECT_TRUE(test, kasan_handle_shadow_fault(shadow + 1, false));
+	KUNIT_EXPECT_EQ(test, event(KASAN_SHADOW_TRAPS), traps + 1);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(*(u8 *)shadow), KASAN_VMALLOC_ABSENT);
+	KUNIT_EXPECT_FALSE(test, kasan_shadow_is_own(shadow));
+	settle();
+}
+
+/*
+ * A bad access sets a trap where there is no shadow. It is as good as none, and
+ * areas of all sizes can be had there again.
+ */
+static void trap_again(struct kunit *test)
+{
+	const size_t sizes[] = { 100, KASAN_MEMORY_PER_SHADOW_PAGE * 3, SZ_2M, 100 };
+	unsigned long space = fresh_space(), traps;
+	int i;
+	u8 *p;
+
+	need_store(test);
+	need_history(test);
+	make_table(space);
+	settle();
+	traps = event(KASAN_SHADOW_TRAPS);
+	EXPECT_REPORT(test, "vmalloc-wild-access", check_byte((void *)space));
+	EXPECT_REPORT(test, "vmalloc-wild-access", check_byte((void *)space + SZ_1M));
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		size_t size = sizes[i];
+		bool shares = size >= kasan_vmalloc_share;
+
+		KUNIT_EXPECT_EQ(test, shadow_byte((void *)space), NO_SHADOW);
+		KUNIT_EXPECT_EQ(test, READ_ONCE(*shadow_of((void *)space)), KASAN_VMALLOC_ABSENT);
+		KUNIT_EXPECT_EQ(test, areas_at(space), -1);
+
+		p = vmalloc_at(space, size);
+		KUNIT_ASSERT_PTR_EQ(test, p, (u8 *)space);
+		expect_shadow(test, p, size, PAGE_ALIGN(size) + PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, areas_at(space), shares ? -1 : 1);
+		memset(p, 1, size);
+		vfree(p);
+		settle();
+		EXPECT_REPORT(test, UAF, check_byte(p + size - 1));
+		expect_object(test, size - 1, "inside", "freed", size, "vmalloc_at", "trap_again");
+		EXPECT_REPORT(test, UAF, check_byte(p));
+	}
+	/* the small ones have one page of shadow, and one trap */
+	KUNIT_EXPECT_EQ(test, event(KASAN_SHADOW_TRAPS) - traps, 2 + 1 + 2 + 2 + 1);
+	expect_counts(test);
+	KUNIT_EXPECT_NULL(test, kasan_shadow_check_shared());
 }
 
 /* What vfree() and vunmap() call when they find no area. */
@@ -1192,7 +1287,7 @@ static void iounmap_uaf(struct kunit *test)
 
 	need_history(test);
 	if (!io || !is_vmalloc_addr(p))
-		kunit_skip(test, "Test requires ioremap() in vmalloc space");
+		kunit_skip(test, "Test requires CONFIG_UML=n");
 	iounmap(io);
 	EXPECT_REPORT(test, UAF, check_byte(p + 8));
 	expect_object(test, 8, "inside", "freed", PAGE_SIZE, "iounmap_uaf", "iounmap");
@@ -1700,13 +1795,13 @@ static void bad_frees(struct kunit *test)
 	/* a live mapping that is out of the trees for a moment was not freed */
 	vfree(vmalloc_at(space, 100));
 	settle();
-	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, PAGE_SIZE, NULL, GFP_KERNEL), 0);
+	KUNIT_ASSERT_EQ(test, populate(space, PAGE_SIZE, GFP_KERNEL), 0);
 	p = kasan_unpoison_vmalloc((void *)space, PAGE_SIZE, KASAN_VMALLOC_PROT_NORMAL);
 	kasan_record_vmalloc_alloc(p, PAGE_SIZE, KASAN_VMALLOC_RAM);
 	EXPECT_REPORT(test, "invalid-free", kasan_report_bad_vfree(p, _THIS_IP_, false));
 	expect_object(test, 0, "inside", "allocated", PAGE_SIZE, "bad_frees", NULL);
 	kasan_poison_vmalloc(p, PAGE_SIZE);
-	kasan_release_vmalloc(space, space + PAGE_SIZE);
+	release(space, space + PAGE_SIZE);
 	settle();
 }
 
@@ -1914,7 +2009,7 @@ static void top_level_tables(struct kunit *test)
 static void kernel_image(struct kunit *test)
 {
 	if (!is_vmalloc_or_module_addr(_text))
-		kunit_skip(test, "Test requires the kernel image in vmalloc space");
+		kunit_skip(test, "Test requires CONFIG_ARM64=y");
 
 	KUNIT_EXPECT_EQ(test, shadow_byte(_text), KASAN_SHADOW_INIT);
 	KUNIT_EXPECT_TRUE(test, all_poison(_end, PAGE_SIZE));
@@ -1928,12 +2023,12 @@ static void other_space(struct kunit *test)
 	unsigned long addr = (unsigned long)kasan_reset_tag(mem);
 
 	KUNIT_ASSERT_NOT_NULL(test, mem);
-	KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(addr, PAGE_SIZE, NULL, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, populate(addr, PAGE_SIZE, GFP_KERNEL), 0);
 	kasan_poison_vmalloc(mem, PAGE_SIZE);
 	write_byte(mem);
 	kasan_unpoison_vmalloc(mem, 1, KASAN_VMALLOC_PROT_NORMAL);
 	write_byte(mem + PAGE_SIZE - 1);
-	kasan_release_vmalloc(addr, addr + PAGE_SIZE);
+	release(addr, addr + PAGE_SIZE);
 	after = read_stats();
 	KUNIT_EXPECT_MEMEQ(test, &before, &after, sizeof(before));
 	kfree(mem);
@@ -2004,8 +2099,8 @@ static void idle_limit(struct kunit *test)
 	need_store(test);
 	settle();
 	kasan_shadow_set_idle_limit(1000);
-	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, NULL, GFP_KERNEL), 0);
-	kasan_release_vmalloc(space, space + size);
+	KUNIT_ASSERT_EQ(test, populate(space, size, GFP_KERNEL), 0);
+	release(space, space + size);
 	KUNIT_EXPECT_EQ(test, pages_mapped(space, size), 512);
 	KUNIT_EXPECT_GE(test, read_stats().idle, 512);
 
@@ -2015,8 +2110,8 @@ static void idle_limit(struct kunit *test)
 	KUNIT_EXPECT_LE(test, read_stats().idle, 80);
 
 	/* exceeded later: trimmed by a worker */
-	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, NULL, GFP_KERNEL), 0);
-	kasan_release_vmalloc(space, space + size);
+	KUNIT_ASSERT_EQ(test, populate(space, size, GFP_KERNEL), 0);
+	release(space, space + size);
 	for (i = 0; i < 1000 && read_stats().idle > 80; i++)
 		schedule_timeout_uninterruptible(1);
 	KUNIT_EXPECT_LE(test, read_stats().idle, 80);
@@ -2264,11 +2359,10 @@ static void populate_gfp(struct kunit *test)
 		gfp_watch.bad = 0;
 		KUNIT_ASSERT_EQ(test, register_trace_mm_page_alloc(probe_page_alloc,
 								   NULL), 0);
-		KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(space, size, NULL,
-							     cases[i].gfp), 0);
+		KUNIT_EXPECT_EQ(test, populate(space, size, cases[i].gfp), 0);
 		unregister_trace_mm_page_alloc(probe_page_alloc, NULL);
 		tracepoint_synchronize_unregister();
-		kasan_release_vmalloc(space, space + size);
+		release(space, space + size);
 
 		/* the pages; and a table, which need not take a page of its own */
 		KUNIT_EXPECT_GE(test, gfp_watch.allocs,
@@ -2315,8 +2409,8 @@ static void flush_before_free(struct kunit *test)
 
 	need_store(test);
 	settle();
-	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, NULL, GFP_KERNEL), 0);
-	kasan_release_vmalloc(space, space + size);
+	KUNIT_ASSERT_EQ(test, populate(space, size, GFP_KERNEL), 0);
+	release(space, space + size);
 
 	memset(&flush_watch, 0, sizeof(flush_watch));
 	flush_watch.task = current;
@@ -2340,8 +2434,7 @@ static void populate_in_flush(unsigned long start, unsigned long end)
 	unsigned long shadow = (unsigned long)kasan_mem_to_shadow((void *)space);
 
 	if (!flush_watch.flushes++) {
-		flush_watch.ret = kasan_populate_vmalloc(space, PAGE_SIZE, NULL,
-							 GFP_KERNEL);
+		flush_watch.ret = populate(space, PAGE_SIZE, GFP_KERNEL);
 	} else {
 		flush_tlb_kernel_range(start, end);
 		flush_watch.in_time += start == shadow &&
@@ -2359,8 +2452,8 @@ static void populate_flushes(struct kunit *test)
 
 	need_store(test);
 	settle();
-	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, NULL, GFP_KERNEL), 0);
-	kasan_release_vmalloc(space, space + size);
+	KUNIT_ASSERT_EQ(test, populate(space, size, GFP_KERNEL), 0);
+	release(space, space + size);
 
 	memset(&flush_watch, 0, sizeof(flush_watch));
 	flush_watch.space = space + size / 2;
@@ -2376,7 +2469,7 @@ static void populate_flushes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, areas_at(space + size / 2), 1);
 	KUNIT_EXPECT_EQ(test, pages_mapped(space, size), 1);
 
-	kasan_release_vmalloc(space + size / 2, space + size / 2 + PAGE_SIZE);
+	release(space + size / 2, space + size / 2 + PAGE_SIZE);
 	settle();
 }
 
@@ -2452,8 +2545,8 @@ static void flush_all_cpus(struct kunit *test)
 
 	need_store(test);
 	settle();
-	KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(space, PAGE_SIZE, NULL, GFP_KERNEL), 0);
-	kasan_release_vmalloc(space, space + PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, populate(space, PAGE_SIZE, GFP_KERNEL), 0);
+	release(space, space + PAGE_SIZE);
 	look_from_other_cpu(test, space, KASAN_VMALLOC_INVALID, reclaim_all, NULL);
 }
 
@@ -2462,7 +2555,7 @@ static void flush_all_cpus(struct kunit *test)
 static void need_share(struct kunit *test)
 {
 	if (kasan_vmalloc_share == ULONG_MAX)
-		kunit_skip(test, "Test requires the generic mode, and kasan_vmalloc.share");
+		kunit_skip(test, "Test requires CONFIG_KASAN_GENERIC=y, CONFIG_UML=n, kasan_vmalloc.share");
 }
 
 /* Memory that a page of shadow describes. */
@@ -2506,7 +2599,7 @@ static int nr_flushes;
 static void count_flush(unsigned long start, unsigned long end)
 {
 	nr_flushes++;
-	flush_tlb_kernel_range(start, end);
+	flush_tlb_all();
 }
 
 #define EXPECT_FLUSHES(test, nr, expr) do {					\
@@ -2517,16 +2610,6 @@ static void count_flush(unsigned long start, unsigned long end)
 	expr;									\
 	kunit_deactivate_static_stub(__test, kasan_shadow_flush);		\
 	KUNIT_EXPECT_EQ(__test, nr_flushes, nr);				\
-} while (0)
-
-/* An access to memory that is not there, and whose shadow may not be either. */
-#define check_freed(p) do {							\
-	const u8 *__p = (p);							\
-										\
-	if (shadow_byte(__p) == NO_SHADOW)					\
-		__kasan_report_no_shadow((unsigned long)shadow_of(__p), _THIS_IP_); \
-	else									\
-		check_byte(__p);						\
 } while (0)
 
 /* To be found in stacks. */
@@ -2579,13 +2662,13 @@ static void expect_area(struct kunit *test, unsigned long addr, size_t size,
 	nr = count_slots(addr, end);
 	KUNIT_EXPECT_EQ(test, nr.shared, 0);
 	KUNIT_EXPECT_EQ(test, nr.absent, between);
-	EXPECT_REPORT(test, UAF, check_freed(p));
-	EXPECT_REPORT(test, UAF, check_freed(p + size / 2));
-	EXPECT_REPORT(test, UAF, check_freed(p + size - 1));
+	EXPECT_REPORT(test, UAF, check_byte(p));
+	EXPECT_REPORT(test, UAF, check_byte(p + size / 2));
+	EXPECT_REPORT(test, UAF, check_byte(p + size - 1));
 
 	EXPECT_FLUSHES(test, 0, vm_unmap_aliases());
 	off = round_down(size / 2, KASAN_GRANULE_SIZE);
-	EXPECT_REPORT(test, UAF, check_freed(p + off));
+	EXPECT_REPORT(test, UAF, check_byte(p + off));
 	expect_object(test, off, "inside", "freed", size, NULL, "free_area");
 }
 
@@ -2618,7 +2701,6 @@ static void shared_kinds(struct kunit *test)
 /* What is written to by others, or set piece by piece, has pages of its own. */
 static void shared_never(struct kunit *test)
 {
-	static const unsigned long flags[] = { VM_KASAN_OWN, VM_FLUSH_RESET_PERMS };
 	size_t size = large_size() + PER;
 	unsigned int i, count = size / PAGE_SIZE;
 	struct page **pages;
@@ -2628,10 +2710,11 @@ static void shared_never(struct kunit *test)
 
 	need_share(test);
 	space = fresh_space();
-	for (i = 0; i < ARRAY_SIZE(flags); i++) {
-		p = vmalloc_flags_at(space, size, flags[i]);
+	for (i = 0; i < 2; i++) {
+		/* modules; and stacks, with any kasan_vmalloc.share */
+		p = vmalloc_flags_at(space, i ? THREAD_SIZE : size, i ? 0 : VM_FLUSH_RESET_PERMS);
 		KUNIT_ASSERT_NOT_NULL(test, p);
-		nr = count_slots(space, space + size + PAGE_SIZE);
+		nr = count_slots(space, space + (i ? THREAD_SIZE : size) + PAGE_SIZE);
 		KUNIT_EXPECT_EQ(test, nr.shared + nr.absent, 0);
 		vfree(p);
 		vm_unmap_aliases();
@@ -2689,27 +2772,24 @@ static void shared_read_only(struct kunit *test)
 	shadow = shadow_of(p + size / 2);
 	KUNIT_EXPECT_NE(test, copy_to_kernel_nofault(shadow, &byte, 1), 0);
 	KUNIT_ASSERT_PTR_EQ(test, (u8 *)vrealloc(p, 100, GFP_KERNEL), p);
-	KUNIT_EXPECT_EQ(test, shadow_byte(p + size / 2), KASAN_VMALLOC_INVALID);
+	KUNIT_EXPECT_EQ(test, shadow_byte(p + size / 2), NO_SHADOW);
+	EXPECT_REPORT(test, OOB, read_byte(p + size / 2));
 	KUNIT_EXPECT_NE(test, copy_to_kernel_nofault(shadow, &byte, 1), 0);
 	KUNIT_EXPECT_NULL(test, kasan_shadow_check_shared());
 	vfree(p);
 }
 
-/* Can a page of zeroes be replaced while the memory is in use? */
-static bool can_replace(void)
-{
-	return IS_ENABLED(CONFIG_X86) || IS_ENABLED(CONFIG_ARM64) ||
-	       IS_ENABLED(CONFIG_RISCV);
-}
-
-/* Smaller and larger across pages of shadow and the threshold. */
+/*
+ * Smaller and larger across pages of shadow and the threshold, which allocates
+ * nothing. The end is known to the byte in the pages at the ends of the area.
+ */
 static void shared_vrealloc(struct kunit *test)
 {
-	size_t area = large_size() + 3 * PER, bad;
+	size_t area = large_size() + 3 * PER;
 	const size_t sizes[] = { area - 1, area - PER, area - PER - 13, 2 * PER + 5, PER + 1,
 				 area - PAGE_SIZE, 2 * PER, 2 * PER + 8, 3 * PER - 1, 1,
 				 100, area };
-	unsigned long space;
+	unsigned long space, end;
 	u8 *p, *q;
 	int i;
 
@@ -2717,23 +2797,28 @@ static void shared_vrealloc(struct kunit *test)
 	space = fresh_space() + 3 * PAGE_SIZE;
 	p = vmalloc_at(space, area);
 	KUNIT_ASSERT_NOT_NULL(test, p);
+	let_fail_after(test, 0);
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		bool exact;
+
 		q = vrealloc(p, sizes[i], GFP_KERNEL);
 		KUNIT_ASSERT_PTR_EQ(test, q, p);
 		OPTIMIZER_HIDE_VAR(q);
 		write_byte(q);
 		write_byte(q + sizes[i] / 2);
 		write_byte(q + sizes[i] - 1);
-		bad = first_bad(sizes[i]);
-		if (!can_replace())
-			bad = min(round_up(space + sizes[i], PER) - space, area);
-		EXPECT_REPORT(test, OOB, check_byte(q + bad));
+		end = space + sizes[i];
+		exact = end < round_up(space, PER) || end >= round_down(space + area, PER);
+		end = exact ? space + first_bad(sizes[i]) : round_up(end, PER);
+		check_byte((u8 *)end - 1);
+		EXPECT_REPORT(test, OOB, check_byte((u8 *)end));
 		EXPECT_REPORT(test, OOB, check_byte(q + area));
-		if (can_replace())
-			expect_shadow(test, q, sizes[i], area + PAGE_SIZE);
+		if (exact)
+			expect_shadow(test, q, sizes[i], PAGE_ALIGN(sizes[i]));
 	}
+	let_succeed(test);
 	vfree(p);
-	EXPECT_REPORT(test, UAF, check_freed(p + 2 * PER));
+	EXPECT_REPORT(test, UAF, check_byte(p + 2 * PER));
 	KUNIT_EXPECT_EQ(test, count_slots(space, space + area).shared, 0);
 	settle();
 	KUNIT_EXPECT_EQ(test, pages_mapped(space, area), 0);
@@ -2741,86 +2826,52 @@ static void shared_vrealloc(struct kunit *test)
 	expect_counts(test);
 }
 
-/* Without memory for a page of its own all of that page stays accessible. */
-static void shared_vrealloc_fails(struct kunit *test)
+/* The report says what was done, to the byte. */
+#define EXPECT_ACCESS(test, what, bytes, p, expr) do {				\
+	EXPECT_REPORT(test, OOB, expr);						\
+	KUNIT_EXPECT_STREQ(test, report.verb, what);				\
+	KUNIT_EXPECT_EQ(test, report.size, bytes);				\
+	KUNIT_EXPECT_EQ(test, report.addr, (unsigned long)(p));			\
+} while (0)
+
+/* Each in a page of shadow that is not there; the memory is. */
+static void shared_exact(struct kunit *test)
 {
-	size_t area = large_size() + 3 * PER;
-	unsigned long space;
-	u8 *p;
+	u8 *p, *q, buf[100];
 
 	need_share(test);
-	space = fresh_space();
-	settle();
-	p = vmalloc_at(space, area);
-	KUNIT_ASSERT_NOT_NULL(test, p);
-	OPTIMIZER_HIDE_VAR(p);
+	q = vmalloc(large_size() + 20 * PER);
+	KUNIT_ASSERT_NOT_NULL(test, q);
+	KUNIT_ASSERT_PTR_EQ(test, (u8 *)vrealloc(q, 100, GFP_KERNEL), q);
+	OPTIMIZER_HIDE_VAR(q);
 
-	let_fail_after(test, 0);
-	KUNIT_EXPECT_PTR_EQ(test, (u8 *)vrealloc(p, PER + 100, GFP_KERNEL), p);
-	check_byte(p + 2 * PER - 1);
-	EXPECT_REPORT(test, OOB, check_byte(p + 2 * PER));
-	KUNIT_EXPECT_PTR_EQ(test, (u8 *)vrealloc(p, 2 * PER + 100, GFP_KERNEL), p);
-	check_byte(p + 2 * PER + 99);
-	EXPECT_REPORT(test, OOB, check_byte(p + 3 * PER));
-	/* but not once the end lies in another */
-	KUNIT_EXPECT_PTR_EQ(test, (u8 *)vrealloc(p, PER + 100, GFP_KERNEL), p);
-	check_byte(p + 2 * PER - 1);
-	EXPECT_REPORT(test, OOB, check_byte(p + 2 * PER));
-	let_succeed(test);
-
-	/* with memory it is to the byte again */
-	KUNIT_EXPECT_PTR_EQ(test, (u8 *)vrealloc(p, PER + 200, GFP_KERNEL), p);
-	check_byte(p + PER + 199);
-	EXPECT_REPORT(test, OOB,
-		      check_byte(p + (can_replace() ? first_bad(PER + 200) : 2 * PER)));
-	KUNIT_EXPECT_PTR_EQ(test, (u8 *)vrealloc(p, PER, GFP_KERNEL), p);
-	KUNIT_EXPECT_PTR_EQ(test, (u8 *)vrealloc(p, PER + 100, GFP_KERNEL), p);
-	check_byte(p + PER + 99);
-	EXPECT_REPORT(test, OOB, check_byte(p + first_bad(PER + 100)));
-	vfree(p);
-	settle();
-	KUNIT_EXPECT_EQ(test, pages_mapped(space, area), 0);
-}
-
-static int read_on(void *arg)
-{
-	u8 *p = arg;
-
-	while (!kthread_should_stop()) {
-		read_byte(p);
-		cond_resched();
-	}
-	return 0;
-}
-
-/* Who uses the memory while a page is replaced never finds the slot empty. */
-static void shared_replace(struct kunit *test)
-{
-	size_t size = large_size() + PER;
-	struct task_struct *task;
-	/* few where none is replaced: a purge on arm flushes page by page */
-	int i, rounds = can_replace() ? 100 : 10;
-	unsigned long space;
-	u8 *p;
-
-	need_share(test);
-	space = fresh_space();
-	for (i = 0; i < rounds; i++) {
-		p = vmalloc_at(space, size);
-		KUNIT_ASSERT_NOT_NULL(test, p);
-		/* what the page that is replaced describes */
-		task = kthread_run(read_on, p + PER, "kasan_read");
-		KUNIT_ASSERT_FALSE(test, IS_ERR(task));
-		if (i % 2)
-			schedule_timeout_uninterruptible(1);
-		vrealloc(p, PER + 100, GFP_KERNEL);
-		vrealloc(p, size, GFP_KERNEL);
-		kthread_stop(task);
-		vfree(p);
-		vm_unmap_aliases();
-	}
-	settle();
-	KUNIT_EXPECT_EQ(test, pages_mapped(space, size), 0);
+#define NEXT	(p += PER)
+	p = PTR_ALIGN(q, PER) + 8 * KASAN_GRANULE_SIZE;
+	EXPECT_ACCESS(test, "Read", 1, p + 3, READ_ONCE(*(u8 *)(p + 3)));
+	NEXT;
+	EXPECT_ACCESS(test, "Read", 2, p + 2, READ_ONCE(*(u16 *)(p + 2)));
+	NEXT;
+	EXPECT_ACCESS(test, "Read", 4, p + 4, READ_ONCE(*(u32 *)(p + 4)));
+	NEXT;
+	EXPECT_ACCESS(test, "Read", sizeof(long), p, READ_ONCE(*(long *)p));
+	NEXT;
+	EXPECT_ACCESS(test, "Read", 16, p, __asan_load16(p));
+	NEXT;
+	EXPECT_ACCESS(test, "Write", 1, p + 7, WRITE_ONCE(*(u8 *)(p + 7), 1));
+	NEXT;
+	EXPECT_ACCESS(test, "Write", 4, p, WRITE_ONCE(*(u32 *)p, 1));
+	NEXT;
+	EXPECT_ACCESS(test, "Write", sizeof(long), p, WRITE_ONCE(*(long *)p, 1));
+	NEXT;
+	EXPECT_ACCESS(test, "Write", 4, p + 4, atomic_inc((atomic_t *)(p + 4)));
+	NEXT;
+	EXPECT_ACCESS(test, "Write", sizeof(long), p, set_bit(3, (unsigned long *)p));
+	NEXT;
+	EXPECT_ACCESS(test, "Read", sizeof(buf), p + 1, __asan_memcpy(buf, p + 1, sizeof(buf)));
+	NEXT;
+	EXPECT_ACCESS(test, "Write", 3000, p + 5, __asan_memset(p + 5, 0, 3000));
+#undef NEXT
+	vfree(q);
 }
 
 /* No CPU can read freed memory unnoticed by what is in its TLB. */
@@ -2859,17 +2910,15 @@ static void shared_fails(struct kunit *test)
 }
 
 static struct vm_struct pending_vm;
+static struct vmap_area pending_va;
 
 /* In the place of reclaim's flush: a large area comes in between. */
 static void share_in_flush(unsigned long start, unsigned long end)
 {
-	unsigned long space = flush_watch.space, size = pending_vm.requested_size;
-
 	if (!flush_watch.flushes++) {
-		flush_watch.ret = kasan_populate_vmalloc(space, size + PAGE_SIZE,
-							 &pending_vm, GFP_KERNEL);
+		flush_watch.ret = kasan_populate_vmalloc(&pending_va, GFP_KERNEL);
 	} else {
-		u8 *middle = (u8 *)space + size / 2;
+		u8 *middle = pending_vm.addr + pending_vm.requested_size / 2;
 
 		/* or the look would find an old translation */
 		flush_tlb_kernel_range(start, end);
@@ -2896,6 +2945,9 @@ static void shared_pending(struct kunit *test)
 	memset(&pending_vm, 0, sizeof(pending_vm));
 	pending_vm.addr = (void *)space;
 	pending_vm.requested_size = size;
+	pending_va = (struct vmap_area){
+		.va_start = space, .va_end = space + size + PAGE_SIZE, .vm = &pending_vm,
+	};
 	kunit_activate_static_stub(test, kasan_shadow_flush, share_in_flush);
 	kasan_shadow_reclaim(ULONG_MAX);
 	kunit_deactivate_static_stub(test, kasan_shadow_flush);
@@ -2904,81 +2956,73 @@ static void shared_pending(struct kunit *test)
 	/* reclaim's, the slot of the guard page, what lies between the ends */
 	KUNIT_EXPECT_EQ(test, flush_watch.flushes, 3);
 	KUNIT_EXPECT_GE(test, flush_watch.in_time, 1);
-	kasan_release_vmalloc(space, space + size + PAGE_SIZE);
+	kasan_release_vmalloc(&pending_va);
 	settle();
 	KUNIT_EXPECT_EQ(test, pages_mapped(space, 2 * size), 0);
 }
 
-/* Of a sparse area what is mapped is accessible, and takes shadow. */
+/*
+ * All of a sparse area reads as accessible, for a few pages of memory, and what is
+ * in its place before and after has shadow of its own.
+ */
 static void sparse(struct kunit *test)
 {
 	bool shares = kasan_vmalloc_share != ULONG_MAX;
 	size_t size = shares ? min_t(u64, SZ_4G, VMALLOC_TOTAL / 8) : SZ_1M;
-	size_t some = 20 * PER + 3 * PAGE_SIZE;
-	struct page *page = alloc_page(GFP_KERNEL), **pages;
-	unsigned int i, nr = some / PAGE_SIZE;
-	unsigned long before, start;
+	unsigned long space, old, off;
 	struct vm_struct *vm;
-	struct slots slots;
 	u8 *p;
 
-	if (!KASAN_VM_SPARSE)
-		kunit_skip(test, "Test requires the generic mode");
-	pages = kunit_kcalloc(test, nr, sizeof(*pages), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, page);
-	KUNIT_ASSERT_NOT_NULL(test, pages);
-	for (i = 0; i < nr; i++)
-		pages[i] = page;
-	before = settle().live;
+	need_store(test);
 	vm = get_vm_area(size, VM_SPARSE);
+	KUNIT_ASSERT_NOT_NULL(test, vm);
+	space = (unsigned long)kasan_reset_tag(vm->addr);
+	free_vm_area(vm);
+	settle();
+	/* a table is here already */
+	old = space + size / 2;
+	p = vmalloc_at(old, 100);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	vfree(p);
+	settle();
+
+	gfp_watch.task = current;
+	gfp_watch.allocs = 0;
+	KUNIT_ASSERT_EQ(test, register_trace_mm_page_alloc(probe_page_alloc, NULL), 0);
+	vm = __get_vm_area_caller(size, VM_SPARSE, space, space + size + PAGE_SIZE,
+				  __builtin_return_address(0));
+	unregister_trace_mm_page_alloc(probe_page_alloc, NULL);
+	tracepoint_synchronize_unregister();
 	KUNIT_ASSERT_NOT_NULL(test, vm);
 	p = vm->addr;
 	OPTIMIZER_HIDE_VAR(p);
-	if (shares)
-		KUNIT_EXPECT_LE(test, read_stats().live, before + 8);
+	if (shares && IS_ENABLED(CONFIG_64BIT) && PAGE_SIZE == SZ_4K)
+		KUNIT_EXPECT_LE(test, gfp_watch.allocs, 16);
+	for (off = 0; off < size; off += SZ_1M - PAGE_SIZE)
+		check_byte(p + off);
+	check_byte(p + size / 2);
+	check_byte(p + size - 1);
+	EXPECT_REPORT(test, OOB, check_byte(p + size));
 
-	/* one page, in the midst of a page of shadow */
-	start = round_up((unsigned long)p, PER) + PER + 3 * PAGE_SIZE;
-	p = (u8 *)start;
-	EXPECT_REPORT(test, OOB, check_freed(p));
-	KUNIT_ASSERT_EQ(test, vm_area_map_pages(vm, start, start + PAGE_SIZE, pages), 0);
-	write_byte(p);
-	write_byte(p + PAGE_SIZE - 1);
-	EXPECT_REPORT(test, OOB, check_freed(p - 1));
-	EXPECT_REPORT(test, OOB, check_freed(p + PAGE_SIZE));
-	vm_area_unmap_pages(vm, start, start + PAGE_SIZE);
-	EXPECT_REPORT(test, OOB, check_freed(p));
-
-	/* many */
-	KUNIT_ASSERT_EQ(test, vm_area_map_pages(vm, start, start + some, pages), 0);
-	for (i = 0; i < nr; i++)
-		write_byte(p + i * PAGE_SIZE);
-	EXPECT_REPORT(test, OOB, check_freed(p - 1));
-	EXPECT_REPORT(test, OOB, check_freed(p + some));
+	EXPECT_FLUSHES(test, shares ? 1 : 0, free_vm_area(vm));
 	if (shares) {
-		slots = count_slots(start, start + some);
-		KUNIT_EXPECT_EQ(test, slots.shared, nr_between(start, some));
-		KUNIT_EXPECT_EQ(test, slots.absent, 0);
+		for (off = PER; off < size - PER; off += SZ_1M - PAGE_SIZE)
+			KUNIT_EXPECT_EQ(test, shadow_byte((void *)space + off), NO_SHADOW);
+		EXPECT_REPORT(test, UAF, check_byte((u8 *)old));
 	}
-
-	/* not from the midst of them any more */
-	vm_area_unmap_pages(vm, start + 3 * PER, start + 6 * PER);
-	if (can_replace() || !shares) {
-		EXPECT_REPORT(test, OOB, check_freed(p + 3 * PER));
-		EXPECT_REPORT(test, OOB, check_freed(p + 6 * PER - 1));
-	}
-	EXPECT_REPORT(test, OOB, check_freed(p + 5 * PER));
-	write_byte(p + 3 * PER - 1);
-	write_byte(p + 6 * PER);
-	write_byte(p + some - 1);
-
-	free_vm_area(vm);
-	EXPECT_REPORT(test, UAF, check_freed(p));
-	EXPECT_REPORT(test, UAF, check_freed(p + some - 1));
 	settle();
-	if (shares)
-		KUNIT_EXPECT_EQ(test, pages_mapped(start, some), 0);
-	__free_page(page);
+	for (off = 0; off < size; off += size / 4) {
+		size_t some = off && shares ? large_size() : 100;
+
+		p = vmalloc_at(space + off, some);
+		KUNIT_ASSERT_NOT_NULL(test, p);
+		expect_shadow(test, p, some, PAGE_ALIGN(some) + PAGE_SIZE);
+		vfree(p);
+		EXPECT_REPORT(test, UAF, check_byte(p + some / 2));
+	}
+	settle();
+	expect_counts(test);
+	KUNIT_EXPECT_NULL(test, kasan_shadow_check_shared());
 }
 
 /* ------------------------------- Concurrency ------------------------------ */
@@ -2990,7 +3034,7 @@ struct worker {
 	struct task_struct *task;
 	struct completion done;
 	struct stack_look look;
-	unsigned long space;
+	unsigned long space, size;
 	u32 seed;
 	int failed;		/* allocations */
 	int wrong;		/* shadow that was not as it should be */
@@ -3015,6 +3059,9 @@ static int churn(void *arg)
 			vfree(held[n]);
 		}
 		size[n] = (1 + prandom_u32_state(&rnd) % 8) * PAGE_SIZE;
+		/* now and then one that shares */
+		if (i % 64 == 0)
+			size[n] = SZ_1M;
 		held[n] = __vmalloc_node_range(size[n], 1, w->space,
 					       w->space + CHURN_SPACE, GFP_KERNEL,
 					       PAGE_KERNEL, 0, NUMA_NO_NODE,
@@ -3042,24 +3089,83 @@ static int purge_and_reclaim(void *arg)
 	return 0;
 }
 
+/* What a check does. Where the byte is not to be accessed, others would report. */
+static noinline __no_sanitize_address u8 peek_shadow(const u8 *shadow)
+{
+	return READ_ONCE(*shadow);
+}
+
+/* Looks at all shadow of churn(), whatever is there: sets traps. */
+static int wild_reader(void *arg)
+{
+	struct worker *w = arg;
+	struct rnd_state rnd;
+	unsigned int n = 0;
+	u8 byte;
+
+	prandom_seed_state(&rnd, w->seed);
+	while (!kthread_should_stop()) {
+		unsigned long off = prandom_u32_state(&rnd) % w->size;
+
+		if (n++ % 2)
+			local_irq_disable();
+		byte = peek_shadow(shadow_of((void *)w->space + off));
+		if (irqs_disabled())
+			local_irq_enable();
+		w->wrong += IS_ENABLED(CONFIG_KASAN_GENERIC) && byte &&
+			    byte != KASAN_VMALLOC_ABSENT && byte != KASAN_VMALLOC_FREE &&
+			    byte != KASAN_VMALLOC_INVALID;
+		if (!(n % 64))
+			cond_resched();
+	}
+	return 0;
+}
+
+static void start_wild(struct kunit *test, struct worker *wild, int nr,
+		       unsigned long space, unsigned long size)
+{
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		wild[i].space = space;
+		wild[i].size = size;
+		wild[i].seed = 100 + i;
+		wild[i].task = kthread_run(wild_reader, &wild[i], "kasan_wild/%d", i);
+		KUNIT_EXPECT_FALSE(test, IS_ERR(wild[i].task));
+	}
+}
+
+static void stop_wild(struct kunit *test, struct worker *wild, int nr)
+{
+	int i;
+
+	for (i = 0; i < nr; i++)
+		if (!IS_ERR(wild[i].task)) {
+			kthread_stop(wild[i].task);
+			KUNIT_EXPECT_EQ(test, wild[i].wrong, 0);
+		}
+}
+
 /*
  * A thread for each CPU allocates, touches and frees areas that share pages of
- * shadow, while another purges and reclaims: no report, no byte lost, and the
- * counts balance.
+ * shadow, while another purges and reclaims, and two read where there is nothing:
+ * no report, no byte lost, and the counts balance.
  */
 static void churn_and_reclaim(struct kunit *test)
 {
 	int nr = max(2, num_online_cpus()), i;
 	unsigned long space = fresh_space();
 	struct kasan_shadow_stats before, after;
+	struct worker *workers, wild[2] = {};
 	struct task_struct *reclaimer;
-	struct worker *workers;
 
 	need_store(test);
 
 	workers = kunit_kcalloc(test, nr, sizeof(*workers), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, workers);
+	make_table(space);
 	before = settle();
+	start_wild(test, wild, ARRAY_SIZE(wild), space, CHURN_SPACE);
 
 	reclaimer = kthread_run(purge_and_reclaim, NULL, "kasan_reclaim");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(reclaimer));
@@ -3079,15 +3185,18 @@ static void churn_and_reclaim(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, workers[i].wrong, 0);
 	}
 	kthread_stop(reclaimer);
+	stop_wild(test, wild, ARRAY_SIZE(wild));
 
 	after = settle();
-	kunit_info(test, "%d threads: %lu pages populated, %lu revived, %lu reclaimed in %lu batches, %lu slots flushed",
+	kunit_info(test, "%d threads: %lu pages populated, %lu revived, %lu reclaimed in %lu batches, %lu slots flushed, %lu traps",
 		   nr, diff(&before, &after, KASAN_SHADOW_POPULATED),
 		   diff(&before, &after, KASAN_SHADOW_REVIVED),
 		   diff(&before, &after, KASAN_SHADOW_RECLAIMED),
 		   diff(&before, &after, KASAN_SHADOW_FLUSHES),
-		   diff(&before, &after, KASAN_SHADOW_SLOT_FLUSHES));
+		   diff(&before, &after, KASAN_SHADOW_SLOT_FLUSHES),
+		   diff(&before, &after, KASAN_SHADOW_TRAPS));
 	KUNIT_EXPECT_GT(test, diff(&before, &after, KASAN_SHADOW_RECLAIMED), 0);
+	KUNIT_EXPECT_GT(test, diff(&before, &after, KASAN_SHADOW_TRAPS), 100);
 	KUNIT_EXPECT_EQ(test, pages_mapped(space, CHURN_SPACE), 0);
 	expect_counts(test);
 }
@@ -3139,7 +3248,7 @@ static void map_page(struct kunit *test)
 			fate.taken[i] = NULL;
 	memset(page_address(fate.page), KASAN_VMALLOC_INVALID, PAGE_SIZE);
 	kunit_activate_static_stub(test, kasan_shadow_alloc_page, page_of_fate);
-	kasan_populate_vmalloc(fate.other, PAGE_SIZE, NULL, GFP_KERNEL);
+	populate(fate.other, PAGE_SIZE, GFP_KERNEL);
 }
 
 /* The page is reclaimed after its PTE was read. Is it used for something else? */
@@ -3152,7 +3261,7 @@ static bool lose_page(struct kunit *test)
 	if (fate.fate == MAPPED_LIVE || fate.fate == MAPPED_IDLE)
 		map_page(test);
 	if (fate.fate == MAPPED_IDLE)
-		kasan_release_vmalloc(fate.other, fate.other + PAGE_SIZE);
+		release(fate.other, fate.other + PAGE_SIZE);
 	return true;
 }
 
@@ -3176,12 +3285,12 @@ static void meet_fate(enum kasan_shadow_step step)
 			return;
 	} else if (step == KASAN_SHADOW_GET_COUNTED) {
 		if (fate.fate == MAPPED_LIVE)
-			kasan_release_vmalloc(fate.other, end);
+			release(fate.other, end);
 		if (fate.fate == MAPPED_IDLE)
-			kasan_populate_vmalloc(fate.other, PAGE_SIZE, NULL, GFP_KERNEL);
+			populate(fate.other, PAGE_SIZE, GFP_KERNEL);
 		if (fate.fate == MAPPED_LATER) {
 			map_page(test);
-			kasan_release_vmalloc(fate.other, end);
+			release(fate.other, end);
 		}
 		return;
 	}
@@ -3200,7 +3309,7 @@ static void page_gone(struct kunit *test)
 
 	need_store(test);
 	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC_DELAY))
-		kunit_skip(test, "Test requires CONFIG_KASAN_VMALLOC_DELAY");
+		kunit_skip(test, "Test requires CONFIG_KASAN_VMALLOC_DELAY=y");
 
 	fate.space = fresh_space();
 	fate.other = fate.space + STRETCH;
@@ -3208,9 +3317,8 @@ static void page_gone(struct kunit *test)
 	for (i = 0; i < 2; i++) {
 		unsigned long space = i ? fate.other : fate.space;
 
-		KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, PAGE_SIZE, NULL,
-							     GFP_KERNEL), 0);
-		kasan_release_vmalloc(space, space + PAGE_SIZE);
+		KUNIT_ASSERT_EQ(test, populate(space, PAGE_SIZE, GFP_KERNEL), 0);
+		release(space, space + PAGE_SIZE);
 	}
 
 	kunit_activate_static_stub(test, kasan_shadow_step, meet_fate);
@@ -3219,18 +3327,17 @@ static void page_gone(struct kunit *test)
 		before = settle();
 		for (round = 0; round < rounds; round++) {
 			/* idle */
-			kasan_populate_vmalloc(fate.space, PAGE_SIZE, NULL, GFP_KERNEL);
-			kasan_release_vmalloc(fate.space, fate.space + PAGE_SIZE);
+			populate(fate.space, PAGE_SIZE, GFP_KERNEL);
+			release(fate.space, fate.space + PAGE_SIZE);
 
 			fate.page = NULL;
 			memset(fate.taken, 0, sizeof(fate.taken));
 			fate.armed = true;
-			KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(fate.space, PAGE_SIZE, NULL,
-								     GFP_KERNEL), 0);
+			KUNIT_EXPECT_EQ(test, populate(fate.space, PAGE_SIZE, GFP_KERNEL), 0);
 			fate.armed = false;
 			if (fate.fate == MAPPED_IDLE && areas_at(fate.other) == 1)
-				kasan_release_vmalloc(fate.other, fate.other + PAGE_SIZE);
-			kasan_release_vmalloc(fate.space, fate.space + PAGE_SIZE);
+				release(fate.other, fate.other + PAGE_SIZE);
+			release(fate.space, fate.space + PAGE_SIZE);
 			for (i = 0; i < ARRAY_SIZE(fate.taken); i++)
 				if (fate.taken[i])
 					__free_page(fate.taken[i]);
@@ -3288,7 +3395,7 @@ static void fake_head(struct kunit *test)
 
 	need_store(test);
 	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC_DELAY))
-		kunit_skip(test, "Test requires CONFIG_KASAN_VMALLOC_DELAY");
+		kunit_skip(test, "Test requires CONFIG_KASAN_VMALLOC_DELAY=y");
 	if (!page)
 		kunit_skip(test, "Test requires hugepages=1 hugetlb_free_vmemmap=on");
 
@@ -3299,10 +3406,10 @@ static void fake_head(struct kunit *test)
 	set_pte_at(&init_mm, addr, fake_slot, pfn_pte(page_to_pfn(page), PAGE_KERNEL_RO));
 
 	kunit_activate_static_stub(test, kasan_shadow_step, lose_fake_head);
-	KUNIT_EXPECT_EQ(test, kasan_populate_vmalloc(fate.space, PAGE_SIZE, NULL, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, populate(fate.space, PAGE_SIZE, GFP_KERNEL), 0);
 	kunit_deactivate_static_stub(test, kasan_shadow_step);
 	KUNIT_EXPECT_EQ(test, areas_at(fate.space), 1);
-	kasan_release_vmalloc(fate.space, fate.space + PAGE_SIZE);
+	release(fate.space, fate.space + PAGE_SIZE);
 	settle();
 }
 #else
@@ -3336,10 +3443,10 @@ static void shrinker_does_not_wait(struct kunit *test)
 
 	need_store(test);
 	/* more than a batch, or nothing is left for the shrinker */
-	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space, size, NULL, GFP_KERNEL), 0);
-	KUNIT_ASSERT_EQ(test, kasan_populate_vmalloc(space2, size, NULL, GFP_KERNEL), 0);
-	kasan_release_vmalloc(space, space + size);
-	kasan_release_vmalloc(space2, space2 + size);
+	KUNIT_ASSERT_EQ(test, populate(space, size, GFP_KERNEL), 0);
+	KUNIT_ASSERT_EQ(test, populate(space2, size, GFP_KERNEL), 0);
+	release(space, space + size);
+	release(space2, space2 + size);
 	kunit_activate_static_stub(test, kasan_shadow_flush, shrink_in_flush);
 	KUNIT_EXPECT_GT(test, kasan_shadow_reclaim(ULONG_MAX), 0);
 }
@@ -3397,7 +3504,7 @@ static int provoke(void *arg)
 							      share >> KASAN_SHADOW_SCALE_SHIFT);
 			kasan_redzone_vmalloc(mem + i * step, share);
 		}
-		kasan_shadow_put(start, end);
+		kasan_shadow_put(start, end, false);
 		cond_resched();
 	}
 	return 0;
@@ -3429,8 +3536,8 @@ static void provoked(struct kunit *test)
 {
 	unsigned long space = fresh_space(), end;
 	struct kasan_shadow_stats before, after;
+	struct worker *workers, wild[2] = {};
 	struct task_struct *reclaimer;
-	struct worker *workers;
 	/* One CPU does nothing else while it looks at a page under RCU. */
 	bool alone = num_online_cpus() == 1 && !IS_ENABLED(CONFIG_PREEMPT_RCU);
 	unsigned long frozen = alone ? 0 : PROVOKED, gone = alone ? 0 : PROVOKED_GONE;
@@ -3438,13 +3545,15 @@ static void provoked(struct kunit *test)
 
 	need_store(test);
 	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC_DELAY))
-		kunit_skip(test, "Test requires CONFIG_KASAN_VMALLOC_DELAY");
+		kunit_skip(test, "Test requires CONFIG_KASAN_VMALLOC_DELAY=y");
 
 	workers = kunit_kcalloc(test, PROVOKERS, sizeof(*workers), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, workers);
+	make_table(space);
 	before = settle();
 
 	kasan_shadow_set_delay(PROVOKE_US);
+	start_wild(test, wild, ARRAY_SIZE(wild), space, PROVOKE_SPACE);
 	reclaimer = kthread_run(reclaim_and_use, NULL, "kasan_reclaim");
 	for (i = 0; i < PROVOKERS; i++) {
 		workers[i].space = space;
@@ -3472,6 +3581,7 @@ static void provoked(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, IS_ERR(reclaimer));
 	if (!IS_ERR(reclaimer))
 		kthread_stop(reclaimer);
+	stop_wild(test, wild, ARRAY_SIZE(wild));
 	kasan_shadow_set_delay(0);
 
 	after = settle();
@@ -3780,7 +3890,7 @@ static void any_address(struct kunit *test)
 
 	need_history(test);
 	if (!IS_ENABLED(CONFIG_EXECMEM) || !IS_ENABLED(CONFIG_SMP) || !IS_ENABLED(CONFIG_64BIT))
-		kunit_skip(test, "Test requires CONFIG_EXECMEM, CONFIG_SMP and CONFIG_64BIT");
+		kunit_skip(test, "Test requires CONFIG_EXECMEM=y, CONFIG_SMP=y, CONFIG_64BIT=y");
 	samples = kunit_kcalloc(test, n, sizeof(*samples), GFP_KERNEL);
 	workers = kunit_kcalloc(test, 4, sizeof(*workers), GFP_KERNEL);
 	fill = kunit_kcalloc(test, MAX_FILL, sizeof(*fill), GFP_KERNEL);
@@ -3865,6 +3975,8 @@ static struct kunit_case kasan_vmalloc_test_cases[] = {
 	KUNIT_CASE(history_percpu),
 	KUNIT_CASE(stack_uaf),
 	KUNIT_CASE(no_shadow),
+	KUNIT_CASE(not_a_trap),
+	KUNIT_CASE(trap_again),
 	KUNIT_CASE(bad_vfree),
 	KUNIT_CASE(any_context),
 	KUNIT_CASE(early_areas),
@@ -3900,8 +4012,7 @@ static struct kunit_case kasan_vmalloc_test_cases[] = {
 	KUNIT_CASE(shared_idle),
 	KUNIT_CASE(shared_read_only),
 	KUNIT_CASE(shared_vrealloc),
-	KUNIT_CASE(shared_vrealloc_fails),
-	KUNIT_CASE_SLOW(shared_replace),
+	KUNIT_CASE(shared_exact),
 	KUNIT_CASE(shared_uaf),
 	KUNIT_CASE(shared_fails),
 	KUNIT_CASE(shared_pending),

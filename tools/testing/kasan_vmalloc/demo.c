@@ -541,7 +541,7 @@ static const struct {
 	  "vmalloc(4M), vfree, read byte 2M" },
 	{ "large_atomic", run_large_atomic, UAF " then oops",
 	  "vmalloc(4M), vfree, atomic_inc of bytes 2M to 2M+3" },
-	{ "unused_space", run_unused_space, "vmalloc-wild-access then oops",
+	{ "unused_space", run_unused_space, "wild-memory-access then oops",
 	  "read a byte of vmalloc space that nobody used" },
 #endif
 #ifndef CONFIG_KASAN_SW_TAGS
