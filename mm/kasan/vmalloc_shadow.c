@@ -151,6 +151,7 @@
  */
 
 #include <kunit/static_stub.h>
+#include <linux/atomic.h>
 #include <linux/cacheflush.h>
 #include <linux/cleanup.h>
 #include <linux/init.h>
@@ -205,8 +206,8 @@ static_assert((KASAN_GRANULE_SIZE + 1) * SHADOW_AREA_REF <= INT_MAX);
 static struct {
 	/*
 	 * Taken to change a PTE and, by reclaim, for a bounded number of pages
-	 * at a time. Nothing is allocated under it and nothing waits for a TLB
-	 * flush. Process context only.
+	 * at a time. Nothing is allocated under it, and nothing waits for a TLB
+	 * flush but clear_trap(). Process context only.
 	 */
 	spinlock_t lock;
 
@@ -257,12 +258,20 @@ static const u8 trap_page[PAGE_SIZE] __aligned(PAGE_SIZE) = {
 /* No trap is set, and no table shared, before the pages are frozen and it is filled. */
 static bool shared_ready __ro_after_init;
 
-/* With interrupts off: a slot that is none stays so. */
-static DEFINE_RAW_SPINLOCK(trap_lock);
+/*
+ * The CPU for which a slot that is none stays so. It has interrupts off, but an NMI
+ * or a tracer can fault meanwhile, and has to know: hence not a spinlock, which on
+ * one CPU is none.
+ */
+#define NOBODY		(-1)
+static atomic_t trap_lock = ATOMIC_INIT(NOBODY);
 
-/* Not on arm, where each mm has its own entries for the tables of the kernel. */
-#define CAN_SHARE_TABLES	(IS_ENABLED(CONFIG_KASAN_GENERIC) && \
-				 IS_ENABLED(CONFIG_64BIT) && PAGE_SIZE == SZ_4K)
+/*
+ * Not on arm, where each mm has its own entries for the tables of the kernel, nor on
+ * s390, whose host wants to know of each page that is a table.
+ */
+#define CAN_SHARE_TABLES	(IS_ENABLED(CONFIG_KASAN_GENERIC) && PAGE_SIZE == SZ_4K && \
+				 IS_ENABLED(CONFIG_64BIT) && !IS_ENABLED(CONFIG_S390))
 
 static pte_t zero_table[MAX_PTRS_PER_PTE] __aligned(PAGE_SIZE) __ro_after_init;
 
@@ -393,9 +402,13 @@ static pmd_t *shadow_pmd(unsigned long addr)
 /* The slot (PTE) of the shadow page at @addr, or NULL where a table is missing. */
 static pte_t *shadow_slot(unsigned long addr)
 {
-	pmd_t *pmd = shadow_pmd(addr);
+	pmd_t pmd, *pmdp = shadow_pmd(addr);
 
-	return pmd && !pmd_none(*pmd) ? pte_offset_kernel(pmd, addr) : NULL;
+	if (!pmdp)
+		return NULL;
+	/* It may be cleared meanwhile, see set_table(). */
+	pmd = pmdp_get(pmdp);
+	return pmd_none(pmd) ? NULL : pte_offset_kernel(&pmd, addr);
 }
 
 /* The part of [@addr, @end) that one table has slots for ends here. */
@@ -405,15 +418,31 @@ static unsigned long table_end(unsigned long addr, unsigned long end)
 }
 
 /*
- * For each shadow page of [@start, @end), at @addr, its @slot. That is NULL where
- * there is no table; if it still is at the end of the body, or was set to NULL
- * there, the walk goes on where that table would end.
+ * A walk over the shadow pages of a range. If @slot is NULL at the end of a step,
+ * because there is no table or the step has set it so, the next one is where that
+ * table would end.
  */
-#define for_each_slot(slot, addr, start, end)					\
-	for (addr = (start), slot = shadow_slot(addr); addr < (end);		\
-	     addr = slot ? addr + PAGE_SIZE : table_end(addr, end),		\
-	     slot = slot && !IS_ALIGNED(addr, PMD_SIZE) ? slot + 1 :		\
-		    addr < (end) ? shadow_slot(addr) : NULL)
+struct shadow_walk {
+	unsigned long addr, end;
+	pte_t *slot;
+};
+
+static __always_inline void begin_walk(struct shadow_walk *w, unsigned long start,
+				       unsigned long end)
+{
+	w->addr = start;
+	w->end = end;
+	w->slot = shadow_slot(start);
+}
+
+static __always_inline void next_slot(struct shadow_walk *w)
+{
+	w->addr = w->slot ? w->addr + PAGE_SIZE : table_end(w->addr, w->end);
+	if (likely(w->slot && !IS_ALIGNED(w->addr, PMD_SIZE)))
+		w->slot++;
+	else if (w->addr < w->end)
+		w->slot = shadow_slot(w->addr);
+}
 
 /*
  * Allocate what is missing of the tables above the slots of @addr, and the table
@@ -469,10 +498,13 @@ static unsigned long set_none(pte_t *slot, unsigned long addr, unsigned long end
 {
 	unsigned long flags, nr = 0;
 
-	raw_spin_lock_irqsave(&trap_lock, flags);
+	local_irq_save(flags);
+	while (atomic_cmpxchg(&trap_lock, NOBODY, smp_processor_id()) != NOBODY)
+		cpu_relax();
 	for (; addr < end && pte_none(ptep_get(slot)); addr += PAGE_SIZE, slot++, nr++)
 		set_pte_at(&init_mm, addr, slot, pte);
-	raw_spin_unlock_irqrestore(&trap_lock, flags);
+	atomic_set_release(&trap_lock, NOBODY);
+	local_irq_restore(flags);
 	return nr;
 }
 
@@ -489,17 +521,11 @@ bool kasan_shadow_flush_pending(unsigned long addr)
 	return addr >= store.flush_start && addr < store.flush_end;
 }
 
-/*
- * Of all CPUs. That of a range does not drop walks to its tables everywhere. Only
- * whole tables are shared, and so large a range is flushed with all else anyway.
- */
+/* Of all CPUs. */
 void kasan_shadow_flush(unsigned long start, unsigned long end)
 {
 	KUNIT_STATIC_STUB_REDIRECT(kasan_shadow_flush, start, end);
-	if (CAN_SHARE_TABLES && end - start >= PMD_SIZE)
-		flush_tlb_all();
-	else
-		flush_tlb_kernel_range(start, end);
+	flush_tlb_kernel_range(start, end);
 }
 
 /*
@@ -515,45 +541,48 @@ static void clear_trap(pte_t *slot, unsigned long addr)
 	count_event(KASAN_SHADOW_TRAP_FLUSHES);
 }
 
-/* How often to try for trap_lock: this CPU can have it, if this is an NMI. */
-#define TRAP_LOCK_TRIES		100000
+/* How often to try for trap_lock: a CPU that has it may be stopped for good. */
+#define TRAP_LOCK_TRIES		10000000
 
 /* If the slot at @addr is none, make it a trap. Return: false if that cannot be done. */
 static bool set_trap(unsigned long addr)
 {
 	unsigned int tries = TRAP_LOCK_TRIES;
-	unsigned long flags;
 	pte_t *slot = shadow_slot(addr);
-	bool locked;
+	unsigned long flags;
+	int owner, cpu;
 
 	if (!slot)
 		return false;
 
 	local_irq_save(flags);
-	while (!(locked = raw_spin_trylock(&trap_lock)) && --tries)
-		cpu_relax();
-	if (locked) {
-		if (pte_none(ptep_get(slot))) {
-			/*
-			 * The flush of what was here can be pending. That was poison or
-			 * the zeroes of an area just freed, so a TLB that has it does no
-			 * harm; but this architecture wants it broken before it is made.
-			 */
-			if (IS_ENABLED(CONFIG_ARM64))
-				flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
-			set_pte_at(&init_mm, addr, slot, shared_pte(trap_pfn()));
-			count_event(KASAN_SHADOW_TRAPS);
+	cpu = smp_processor_id();
+	while ((owner = atomic_cmpxchg(&trap_lock, NOBODY, cpu)) != NOBODY) {
+		if (owner == cpu || !--tries) {
+			local_irq_restore(flags);
+			return false;
 		}
-		raw_spin_unlock(&trap_lock);
+		cpu_relax();
 	}
+	if (pte_none(ptep_get(slot))) {
+		/*
+		 * The flush of what was here can be pending. That was poison or the
+		 * zeroes of an area just freed, so a TLB that has it does no harm; but
+		 * this architecture wants it broken before it is made.
+		 */
+		if (IS_ENABLED(CONFIG_ARM64))
+			flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
+		set_pte_at(&init_mm, addr, slot, shared_pte(trap_pfn()));
+		count_event(KASAN_SHADOW_TRAPS);
+	}
+	atomic_set_release(&trap_lock, NOBODY);
 	local_irq_restore(flags);
-	if (locked)
-		flush_cache_vmap(addr, addr + PAGE_SIZE);
-	return locked;
+	flush_cache_vmap(addr, addr + PAGE_SIZE);
+	return true;
 }
 
 /* How often to look whether there is something to read now. */
-#define TRAP_READ_TRIES		10
+#define TRAP_READ_TRIES		1000
 
 /**
  * kasan_handle_shadow_fault - a fault is about to become an oops
@@ -645,7 +674,7 @@ static bool shadow_unmap(struct page *page, bool pending)
 			WRITE_ONCE(store.flush_start, addr);
 		WRITE_ONCE(store.flush_start, min(store.flush_start, addr));
 		WRITE_ONCE(store.flush_end, max(store.flush_end, addr + PAGE_SIZE));
-		/* The range before the PTE. Pairs with kasan_shadow_clear_out(). */
+		/* The range before the PTE. Pairs with clear_out(). */
 		smp_wmb();
 	}
 	/* As vunmap() does: s390 may not just store to a PTE that was valid. */
@@ -1026,35 +1055,34 @@ int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
 {
 	struct shadow_tally revived = { .event = KASAN_SHADOW_REVIVED };
 	struct page *spare = NULL;
-	pte_t *slot;
-	unsigned long addr;
+	struct shadow_walk w;
 
 	gfp &= GFP_RECLAIM_MASK;
 
-	for_each_slot(slot, addr, start, end) {
-		if (unlikely(IS_ALIGNED(addr, PMD_SIZE)))
+	for (begin_walk(&w, start, end); w.addr < end; next_slot(&w)) {
+		if (unlikely(IS_ALIGNED(w.addr, PMD_SIZE)))
 			end_table(&revived);
-		if (unlikely(!slot)) {
-			slot = kasan_shadow_alloc_slot(addr, gfp);
-			if (!slot)
+		if (unlikely(!w.slot)) {
+			w.slot = kasan_shadow_alloc_slot(w.addr, gfp);
+			if (!w.slot)
 				break;
 		}
 
-		if (likely(shadow_get(slot, &revived)))
+		if (likely(shadow_get(w.slot, &revived)))
 			continue;
 
 		if (!spare)
 			spare = alloc_spare(gfp);
 		if (!spare)
 			break;
-		if (shadow_map(slot, addr, spare, &revived))
+		if (shadow_map(w.slot, w.addr, spare, &revived))
 			spare = NULL;
 	}
 
 	tally_flush(&revived);
 	if (spare)
 		free_spare(spare);
-	if (likely(addr >= end)) {
+	if (likely(w.addr >= end)) {
 		/*
 		 * Where a PTE that is set is not enough for an access not to
 		 * fault, this is what has to follow. By each user, as it can
@@ -1066,7 +1094,7 @@ int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
 
 	/* Rule: a populate that fails holds nothing afterwards. */
 	count_event(KASAN_SHADOW_FAILED);
-	kasan_shadow_put(start, addr, false);
+	kasan_shadow_put(start, w.addr, false);
 	return -ENOMEM;
 }
 
@@ -1085,21 +1113,21 @@ int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
 void kasan_shadow_put(unsigned long start, unsigned long end, bool large)
 {
 	struct shadow_tally released = { .event = KASAN_SHADOW_RELEASED };
-	unsigned long addr;
-	pte_t *slot, pte;
+	struct shadow_walk w;
+	pte_t pte;
 
-	for_each_slot(slot, addr, start, end) {
-		if (unlikely(IS_ALIGNED(addr, PMD_SIZE)))
+	for (begin_walk(&w, start, end); w.addr < end; next_slot(&w)) {
+		if (unlikely(IS_ALIGNED(w.addr, PMD_SIZE)))
 			end_table(&released);
-		if (likely(slot)) {
-			pte = ptep_get_lockless(slot);
+		if (likely(w.slot)) {
+			pte = ptep_get_lockless(w.slot);
 			if (likely(pte_is_own(pte))) {
 				shadow_put(pte_page(pte), &released);
 				continue;
 			}
-			WARN_ONCE(pte_is_zeroes(pte), "shadow at %lx is still zeroes", addr);
+			WARN_ONCE(pte_is_zeroes(pte), "shadow at %lx is still zeroes", w.addr);
 		}
-		WARN_ONCE(!large, "no shadow at %lx", addr);
+		WARN_ONCE(!large, "no shadow at %lx", w.addr);
 	}
 	tally_flush(&released);
 }
@@ -1114,30 +1142,30 @@ static void clear_out(unsigned long start, unsigned long end)
 {
 	struct shadow_tally revived = { .event = KASAN_SHADOW_REVIVED };
 	bool cleared = false;
-	unsigned long addr;
+	struct shadow_walk w;
 	struct page *page;
 	LIST_HEAD(batch);
-	pte_t *slot, pte;
+	pte_t pte;
 
-	for_each_slot(slot, addr, start, end) {
-		if (IS_ALIGNED(addr, PMD_SIZE))
+	for (begin_walk(&w, start, end); w.addr < end; next_slot(&w)) {
+		if (IS_ALIGNED(w.addr, PMD_SIZE))
 			end_table(&revived);
-		if (!slot || likely(pte_none(ptep_get_lockless(slot))))
+		if (!w.slot || likely(pte_none(ptep_get_lockless(w.slot))))
 			continue;
 
 		spin_lock(&store.lock);
 		count_event(KASAN_SHADOW_LOCKED);
-		pte = ptep_get(slot);
+		pte = ptep_get(w.slot);
 		page = pte_is_own(pte) ? pte_page(pte) : NULL;
 		if (!page) {
-			if (!pte_none(pte))
-				ptep_get_and_clear(&init_mm, addr, slot);
+			/* a trap, or none if reclaim was here just now */
+			ptep_get_and_clear(&init_mm, w.addr, w.slot);
 			cleared = true;
 		} else if (!shadow_is_permanent(page) && shadow_unmap(page, false)) {
 			list_move(&page->lru, &batch);
 			cleared = true;
 		} else {
-			shadow_get(slot, &revived);
+			shadow_get(w.slot, &revived);
 		}
 		spin_unlock(&store.lock);
 	}
@@ -1231,31 +1259,34 @@ static unsigned long set_table(unsigned long addr, unsigned long next, u8 value)
 void kasan_shadow_set(unsigned long start, unsigned long end, u8 value)
 {
 	const pte_t zeroes = shared_pte(zeroes_pfn());
-	unsigned long addr, nr, changed = 0;
-	pte_t *slot, pte;
+	unsigned long nr, changed = 0, tables = 0;
+	struct shadow_walk w;
+	pte_t pte;
 
-	for_each_slot(slot, addr, start, end) {
+	for (begin_walk(&w, start, end); w.addr < end; next_slot(&w)) {
 		/* Some who have only such pages may not sleep, and are small. */
-		if (IS_ALIGNED(addr, PMD_SIZE) && end - start > PMD_SIZE)
+		if (IS_ALIGNED(w.addr, PMD_SIZE) && end - start > PMD_SIZE)
 			cond_resched();
-		if (!slot || slot_is_shared(slot)) {
-			changed += set_table(addr, table_end(addr, end), value);
-			slot = NULL;
+		if (!w.slot || slot_is_shared(w.slot)) {
+			nr = set_table(w.addr, table_end(w.addr, end), value);
+			changed += nr;
+			tables += nr;
+			w.slot = NULL;
 			continue;
 		}
 
-		pte = ptep_get(slot);
+		pte = ptep_get(w.slot);
 		if (pte_is_own(pte)) {
-			kasan_shadow_fill((u64 *)addr, value, PAGE_SIZE / sizeof(u64));
+			kasan_shadow_fill((u64 *)w.addr, value, PAGE_SIZE / sizeof(u64));
 		} else if (value && pte_is_zeroes(pte)) {
-			ptep_get_and_clear(&init_mm, addr, slot);
+			ptep_get_and_clear(&init_mm, w.addr, w.slot);
 			changed++;
 		} else if (!value && !pte_is_zeroes(pte)) {
-			while (!(nr = set_none(slot, addr, table_end(addr, end), zeroes)))
-				clear_trap(slot, addr);
+			while (!(nr = set_none(w.slot, w.addr, table_end(w.addr, end), zeroes)))
+				clear_trap(w.slot, w.addr);
 			changed += nr;
-			addr += (nr - 1) * PAGE_SIZE;
-			slot += nr - 1;
+			w.addr += (nr - 1) * PAGE_SIZE;
+			w.slot += nr - 1;
 		}
 	}
 	if (!changed)
@@ -1265,9 +1296,13 @@ void kasan_shadow_set(unsigned long start, unsigned long end, u8 value)
 		flush_cache_vmap(start, end);
 		return;
 	}
-	/* Rule: one flush for each area that is freed. */
+	/*
+	 * Rule: one flush for each area that is freed. Walks to a table that is gone
+	 * have to go as well. No architecture flushes more pages than a table has one
+	 * by one, and when all is flushed these are.
+	 */
 	this_cpu_add(events[KASAN_SHADOW_UNSHARED], changed);
-	kasan_shadow_flush(start, end);
+	kasan_shadow_flush(start, tables ? end + PMD_SIZE : end);
 	count_event(KASAN_SHADOW_SHARE_FLUSHES);
 }
 

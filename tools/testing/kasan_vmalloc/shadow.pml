@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A Spin model of mm/kasan/vmalloc_shadow.c: areas come and go on two CPUs, a
- * third reclaims. With -DOTHERS somebody else uses pages as well, and there is
- * slot 0 only: both at once are too many states. scripts/model verifies it, and
- * that a rule fails when a step that upholds it is left out, by -D.
+ * third reclaims. All areas are small: nothing is shared but the trap. In two
+ * variants there is more, but slot 0 only, as more than that is too many states:
+ *
+ *   -DOTHERS  somebody else uses pages as well
+ *   -DTRAPS   checks of bad accesses fault, and the handler sets the trap
+ *
+ * scripts/model verifies all three, and that a rule fails when a step that upholds
+ * it is left out, by -D: those that are named after the trap need -DTRAPS as well.
  *
  *      slots of shadow |------- 0 -------|------- 1 -------|
  *      areas           |-- 0 --|   |----- 2 -----|  |- 1 --|
@@ -12,7 +17,12 @@
  *   1 a page that a live area overlaps is mapped, with one reference per area
  *   2 what is mapped reads as poison, but for the bytes of live allocations
  *   3 a page is freed when its PTE is clear and every TLB was flushed since
- *   4 nothing is mapped where the flush of an old translation is pending
+ *   4 no page is mapped where the flush of an old translation is pending
+ *  10 a slot goes from the trap to a page only through clear and flush, and from
+ *     a page to the trap never: where there is a live area no CPU reads the trap
+ *
+ * The trap may be set where a flush is pending: what a TLB still has there reads as
+ * poison, too, and its page is not freed before the flush.
  *
  * Labels are the steps that the code names. Memory is sequentially consistent
  * here; for the barriers there is Documentation/litmus-tests/kasan/.
@@ -22,11 +32,16 @@
 #define CPUS	3	/* the last one reclaims */
 #define SLOTS	2
 #define PAGES	3	/* old and new of one slot, and that of the other */
-#define NONE	PAGES
+#define TRAP	PAGES	/* this page belongs to no slot, see init */
+#define NONE	(PAGES + 1)
+#define IS_OWN(page)	((page) < PAGES)	/* pte_is_own() */
 #define REF	4	/* SHADOW_AREA_REF: more than somebody else adds */
 
 #define FIRST(area)	(area == 1)
-#ifdef OTHERS
+#if defined(OTHERS) || defined(TRAPS)
+#define ONE_SLOT
+#endif
+#ifdef ONE_SLOT
 #define END(area)	1
 #else
 #define END(area)	(1 + (area != 0))
@@ -35,14 +50,17 @@
 
 byte pte[SLOTS] = NONE;
 bool lock;			/* store.lock */
+#ifdef TRAPS
+bool trap_lock;
+#endif
 byte flush_start, flush_end;
 
 /* store.nr_cleared never wraps. This is what is asked of it: did it change since this CPU looked? */
 bool cleared[USERS] = true;
 
-byte count[PAGES];		/* _refcount */
-bool buddy[PAGES] = true;	/* is in the page allocator */
-byte content[PAGES] = 4;	/* a bit for each area that can be accessed, or */
+byte count[PAGES + 1];		/* _refcount */
+bool buddy[PAGES + 1] = true;	/* is in the page allocator */
+byte content[PAGES + 1] = 4;	/* a bit for each area that can be accessed, or */
 #define POISON	0
 #define JUNK	4
 
@@ -52,6 +70,8 @@ byte content[PAGES] = 4;	/* a bit for each area that can be accessed, or */
  */
 byte tlb[6] = NONE;
 #define TLB(cpu, slot)	tlb[(cpu) * SLOTS + (slot)]
+#define IN_TLB(page, slot) (TLB(0, slot) == page || TLB(1, slot) == page || TLB(2, slot) == page)
+#define FLUSHED(slot) (TLB(0, slot) == NONE && TLB(1, slot) == NONE && TLB(2, slot) == NONE)
 
 /* The code does not have these, the rules are about them. */
 bool taken[3];			/* areas: vmalloc hands out addresses once */
@@ -77,6 +97,18 @@ inline flush_tlb(cpu, slot)
 	TLB(cpu, slot) = NONE
 #else
 	TLB(cpu, slot) = pte[slot]
+#endif
+}
+
+/* The PTE of @slot was just set. */
+inline load_tlbs(slot)
+{
+#ifdef LAZY_TLB
+	skip
+#else
+	TLB(0, slot) = (TLB(0, slot) == NONE -> pte[slot] : TLB(0, slot));
+	TLB(1, slot) = (TLB(1, slot) == NONE -> pte[slot] : TLB(1, slot));
+	TLB(2, slot) = (TLB(2, slot) == NONE -> pte[slot] : TLB(2, slot));
 #endif
 }
 
@@ -112,7 +144,7 @@ inline write_shadow(bits)
 	:: else
 	fi;
 #endif
-	RULE(1, page != NONE);
+	RULE(1, IS_OWN(page));
 	content[page] = bits;
 	page = NONE
 }
@@ -128,7 +160,7 @@ next_area:
 	atomic {
 		if
 		:: !taken[0] -> area = 0
-#ifndef OTHERS
+#ifndef ONE_SLOT
 		:: !taken[1] -> area = 1
 #endif
 		:: !taken[2] -> area = 2
@@ -147,7 +179,7 @@ get:
 get_now:	page = pte[s];
 		if
 		:: page == NONE && !locked -> goto map_missed
-		:: page == NONE && locked -> goto map
+		:: !IS_OWN(page) && locked -> page = NONE; goto map	/* nobody else takes a trap away */
 		:: else
 		fi
 	}
@@ -232,17 +264,51 @@ map_flushed:
 #endif
 	goto map_lock;
 
+#ifdef TRAPS
+	/*
+	 * clear_trap(). Nothing says that this flush is pending, so no other
+	 * populate may look at the slot before: store.lock is kept.
+	 */
+map_trapped:
+	pte[s] = NONE;
+map_trap_cleared:
+#ifdef TRAP_FLUSH_UNLOCKED
+	atomic { locked = false; lock = false }
+#endif
+#ifndef NO_TRAP_FLUSH
+	do
+	:: i < CPUS -> d_step { flush_tlb(i, s); i++ }
+	:: else -> i = 0; break
+	od;
+#endif
+map_trap_flushed:
+#ifdef TRAP_FLUSH_UNLOCKED
+	goto map_lock;
+#endif
+	goto map_setting;
+#endif
+
 map:
 	skip;
+	/*
+	 * set_none(): looks and sets with trap_lock held, which is one step here.
+	 * Without store.lock only set_trap() sets a PTE, and that waits.
+	 */
 map_setting:
 	atomic {
-		RULE(4, pte[s] == NONE && TLB(0, s) == NONE && TLB(1, s) == NONE && TLB(2, s) == NONE);
-		pte[s] = spare;
-#ifndef LAZY_TLB
-		TLB(0, s) = pte[s];
-		TLB(1, s) = pte[s];
-		TLB(2, s) = pte[s];
+#ifdef TRAPS
+		!trap_lock;
+#ifndef TRAP_OVERWRITE
+		if
+		:: pte[s] == TRAP -> goto map_trapped
+		:: else
+		fi;
 #endif
+		RULE(10, pte[s] != TRAP && !IN_TLB(TRAP, s));
+#endif
+		RULE(4, pte[s] == NONE && FLUSHED(s));
+		pte[s] = spare;
+		load_tlbs(s)
 	}
 	atomic {
 		count[spare] = 1 + REF;
@@ -309,7 +375,7 @@ put:
 	atomic {
 		skip;
 put_now:	page = pte[s];
-		RULE(1, page != NONE)
+		RULE(1, IS_OWN(page))
 	}
 put_loaded:
 	atomic {
@@ -365,8 +431,8 @@ next_page:
 	atomic {
 		skip;
 look:		if
-		:: pte[0] != NONE -> s = 0
-		:: pte[1] != NONE -> s = 1
+		:: IS_OWN(pte[0]) -> s = 0
+		:: IS_OWN(pte[1]) -> s = 1
 		:: lock = false; goto relock	/* cond_resched_lock() */
 		:: lock = false;
 			if
@@ -472,6 +538,39 @@ end:	do
 	od
 }
 
+#ifdef TRAPS
+/*
+ * Checks of bad accesses fault, on any CPU, whatever that is doing. So the handler
+ * does not take store.lock, and sets the trap where a flush is pending, too.
+ */
+proctype faults()
+{
+	byte s;
+
+	/* set_trap() */
+end:	do
+	:: atomic {
+		if
+		:: pte[0] == NONE -> s = 0
+#ifndef ONE_SLOT
+		:: pte[1] == NONE -> s = 1
+#endif
+		fi;
+#ifndef NO_TRAP_LOCK
+		trap_lock = true	/* it is free: set_none() is one step */
+#endif
+	   }
+trap_setting:
+	   atomic {
+		RULE(10, pte[s] == NONE);
+		pte[s] = TRAP;
+		load_tlbs(s);
+		s = 0;
+		trap_lock = false }
+	od
+}
+#endif
+
 #ifdef LAZY_TLB
 proctype accesses()
 {
@@ -495,8 +594,9 @@ end:	do
 /* In every state: what each translation, or the PTE, of a slot leads to. */
 #define OURS(page, slot) ((page) == NONE || (!buddy[page] && (page) != theirs))
 #define READS(page, slot) (!OURS(page, slot) || (page) == NONE || content[page] == accessible[slot])
-#define REFS(page, slot) (areas[slot] == 0 || ((page) != NONE && count[page] > areas[slot] * REF))
-#define EXACT(page, slot) ((page) == NONE || count[page] == 1 + areas[slot] * REF + (page == borrowed))
+#define REFS(page, slot) (areas[slot] == 0 || (IS_OWN(page) && count[page] > areas[slot] * REF))
+#define NO_TRAP(page, slot) (areas[slot] == 0 || (page) != TRAP)
+#define EXACT(page, slot) (!IS_OWN(page) || count[page] == 1 + areas[slot] * REF + (page == borrowed))
 #define KNOWN(page)	(buddy[page] || pte[0] == page || pte[1] == page || theirs == page || borrowed == page)
 #define ALL(f, slot)	(f(pte[slot], slot) && f(TLB(0, slot), slot) && f(TLB(1, slot), slot) && f(TLB(2, slot), slot))
 
@@ -507,16 +607,25 @@ end:	do
 	:: busy == 0 && !(EXACT(pte[0], 0) && EXACT(pte[1], 1) && KNOWN(0) && KNOWN(1) && KNOWN(2)) -> RULE(1, false)
 	:: !ALL(READS, 0) || !ALL(READS, 1) -> RULE(2, false)
 	:: !ALL(OURS, 0) || !ALL(OURS, 1) -> RULE(3, false)
+#ifdef TRAPS
+	:: !ALL(NO_TRAP, 0) || !ALL(NO_TRAP, 1) -> RULE(10, false)
+#endif
 	od
 }
 
 init {
 	atomic {
+		/* Its count stays 0, and so does the rest. */
+		buddy[TRAP] = false;
+		content[TRAP] = POISON;
 		run user(0);
 		run user(1);
 		run reclaim();
 #ifdef OTHERS
 		run others();
+#endif
+#ifdef TRAPS
+		run faults();
 #endif
 #ifdef LAZY_TLB
 		run accesses();
