@@ -126,18 +126,18 @@ static void set_own_shadow(const void *start, unsigned long size, u8 value)
 #define CAN_SHARE	(IS_ENABLED(CONFIG_KASAN_GENERIC) && !IS_ENABLED(CONFIG_UML))
 
 /*
- * Areas of so many bytes are large: between their ends they share shadow, see "what
- * a slot names" in vmalloc_shadow.c. ULONG_MAX: none is. Stacks, whose shadow is
- * written to by the compiler's code, never are.
+ * An area of at least this many bytes is large: it shares shadow between its ends,
+ * see "what a slot names" in vmalloc_shadow.c. With ULONG_MAX no area is large. A
+ * stack never is, because instrumented code writes to the shadow of stacks.
  */
 unsigned long kasan_vmalloc_share __ro_after_init = CAN_SHARE ? SZ_1M : ULONG_MAX;
 
 static_assert(THREAD_SIZE < SZ_1M);
 
 /*
- * Not what is set piece by piece, as blocks of vm_map_ram() and per-cpu memory are,
- * which have no vm_struct of their own, nor modules, whose variables the compiler's
- * code poisons.
+ * Blocks of vm_map_ram() and per-cpu memory have no vm_struct of their own, and
+ * their shadow is set piece by piece. Instrumented code poisons the redzones of
+ * module variables.
  */
 static bool is_large(const struct vm_struct *vm)
 {
@@ -409,8 +409,8 @@ void kasan_redzone_vmalloc(const void *start, unsigned long size)
  * @old_size: its size in bytes so far
  * @new_size: and from now on
  *
- * Where the end comes to lie in the midst of a page of shadow that is shared, all
- * that this page describes stays accessible.
+ * If the new end is inside a shared page of shadow, all the memory that this page
+ * describes stays accessible.
  *
  * Context: Process context, may reschedule.
  */

@@ -65,24 +65,27 @@
  *     slots         |    page   | zeroes | ... | zeroes |   page    |
  *
  * Nobody but the one area sets the slots in between, so that takes no store.lock.
- * Freed means none, not poison: so the flush at the free is the only one that such
- * an area takes, and none is due when its slots are used again.
+ * When it is freed these slots become none, not poison. So the free takes one TLB
+ * flush, and the next user of the slots takes no other.
  *
- * A check of an access to space without shadow faults. The fault handler has the
- * slot name the page of traps, which reads as KASAN_VMALLOC_ABSENT, the check is
- * done again, and reports. A trap is as good as none; who needs the slot clears
- * and flushes it first. A fault comes in any context, so it cannot have
- * store.lock. But it must not set a trap where a page is just being set: whoever
- * sets a slot that is none has trap_lock, and looks again.
+ * A check of an access to space without shadow faults. The fault handler sets the
+ * slot to the page of traps, which reads as KASAN_VMALLOC_ABSENT. The check runs
+ * again and reports. Populate treats a trap like none, but clears and flushes the
+ * slot first.
  *
- * Both shared pages are read-only, there from boot, and frozen for good, so that
- * populate, which takes no lock, cannot count on one.
+ * A fault can happen in any context, so its handler cannot take store.lock. It must
+ * not set a trap in a slot that populate is setting. So every writer of a slot that
+ * is none holds trap_lock, and looks at the slot again.
+ *
+ * Both shared pages are read-only and exist from boot. Their _refcount stays frozen,
+ * so that populate, which takes no lock, never counts an area on them.
  *
  * Rule: a slot goes from one page to another only through clear and flush.
  *
- * A large sparse area has no tables, but for its ends: all of it shares one, of
- * zeroes. While it lives nobody else allocates a table there, as nobody has a slot
- * there. A table that was there before stays, as others walk it without a lock.
+ * A large sparse area has tables of its own only at its ends. All others are one
+ * shared table of zeroes. While the area lives nobody else has a slot there, so
+ * nobody allocates a table there. A table that existed before stays, because others
+ * walk it without a lock.
  */
 
 /**
@@ -529,10 +532,10 @@ void kasan_shadow_flush(unsigned long start, unsigned long end)
 }
 
 /*
- * A slot that somebody's bad access made a trap of is needed. Nothing says that
- * its flush is pending, so nobody else may set it before: store.lock is held, or
- * the slot is between the ends of the caller's area. That flushes under store.lock,
- * but for a bad access only, and the next one has to be just as fast.
+ * Make a slot none that is a trap. No range says that its flush is pending, so
+ * nobody else may set the slot meanwhile: the caller holds store.lock, or the slot is
+ * between the ends of its area. A bad access can set the trap again; the caller
+ * then tries again.
  */
 static void clear_trap(pte_t *slot, unsigned long addr)
 {
@@ -541,7 +544,7 @@ static void clear_trap(pte_t *slot, unsigned long addr)
 	count_event(KASAN_SHADOW_TRAP_FLUSHES);
 }
 
-/* How often to try for trap_lock: a CPU that has it may be stopped for good. */
+/* How often to try for trap_lock: its owner may have been stopped, as by a panic. */
 #define TRAP_LOCK_TRIES		10000000
 
 /* If the slot at @addr is none, make it a trap. Return: false if that cannot be done. */
@@ -590,22 +593,22 @@ static bool set_trap(unsigned long addr)
  * @is_write: by a write
  *
  * If a check faulted because there is no shadow, set a trap, see "what a slot
- * names". Where a table is missing, tell at least what was accessed.
+ * names". If a page table is missing, only print which address was accessed.
  *
  * Context: Any.
- * Return: true if what faulted is to be done again, which gets further now.
+ * Return: true if the instruction that faulted has to run again.
  */
 bool kasan_handle_shadow_fault(unsigned long shadow, bool is_write)
 {
 	int tries;
 	u8 byte;
 
-	/* Checks read. Who writes to shadow that is not there has a bug of his own. */
+	/* Checks only read shadow. A write to missing shadow is another bug. */
 	if (is_write || !addr_in_shadow((void *)shadow) ||
 	    !is_vmalloc_or_module_addr(kasan_shadow_to_mem((void *)shadow)))
 		return false;
 
-	/* A fault of another kind comes again, so ask whether this one does. */
+	/* Some other fault would come again for ever, so see whether a read works now. */
 	for (tries = TRAP_READ_TRIES; shared_ready && tries; tries--) {
 		if (!set_trap(round_down(shadow, PAGE_SIZE)))
 			break;
@@ -1246,7 +1249,7 @@ static unsigned long set_table(unsigned long addr, unsigned long next, u8 value)
 }
 
 /**
- * kasan_shadow_set - have a range of shadow say one thing
+ * kasan_shadow_set - set a range of shadow to one value
  * @start: address of the first shadow page
  * @end: end of the last one
  * @value: 0, accessible; or poison

@@ -68,7 +68,7 @@ static struct {
 	char kind[48];
 	char func[48];
 	char verb[8];		/* Read or Write, */
-	unsigned int size;	/* of so many bytes */
+	unsigned int size;	/* its size in bytes */
 	unsigned long addr;	/* from this on */
 	char where[64];		/* "8 bytes to the right of" */
 	char object[64];	/* "allocated 100-byte region" */
@@ -1100,7 +1100,7 @@ static void no_shadow(struct kunit *test)
 		      "vmalloc_at", "no_shadow");
 }
 
-/* What faults without shadow is done again, what faults for another reason is not. */
+/* Only a read of missing shadow sets a trap. */
 static void not_a_trap(struct kunit *test)
 {
 	unsigned long space = fresh_space(), traps = event(KASAN_SHADOW_TRAPS);
@@ -1126,8 +1126,8 @@ static void not_a_trap(struct kunit *test)
 }
 
 /*
- * A bad access sets a trap where there is no shadow. It is as good as none, and
- * areas of all sizes can be had there again.
+ * A bad access sets a trap where there is no shadow. Areas of all sizes can be
+ * allocated there again.
  */
 static void trap_again(struct kunit *test)
 {
@@ -2503,10 +2503,10 @@ static int tlb_reader(void *arg)
 }
 
 /*
- * Another CPU has the shadow of @space in its TLB, and it says @before. After
- * @act there is none, for that CPU as well.
+ * Another CPU has the shadow of @space in its TLB, and it says @before. After @act
+ * it says @after, for that CPU as well.
  */
-static void look_from_other_cpu(struct kunit *test, unsigned long space, int before,
+static void look_from_other_cpu(struct kunit *test, unsigned long space, int before, int after,
 				void (*act)(const void *arg), const void *arg)
 {
 	struct tlb_reader r = { .space = space };
@@ -2536,7 +2536,7 @@ static void look_from_other_cpu(struct kunit *test, unsigned long space, int bef
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	KUNIT_EXPECT_EQ(test, r.before, before);
-	KUNIT_EXPECT_EQ(test, r.after, NO_SHADOW);
+	KUNIT_EXPECT_EQ(test, r.after, after);
 }
 
 static void reclaim_all(const void *unused)
@@ -2553,7 +2553,27 @@ static void flush_all_cpus(struct kunit *test)
 	settle();
 	KUNIT_EXPECT_EQ(test, populate(space, PAGE_SIZE, GFP_KERNEL), 0);
 	release(space, space + PAGE_SIZE);
-	look_from_other_cpu(test, space, KASAN_VMALLOC_INVALID, reclaim_all, NULL);
+	look_from_other_cpu(test, space, KASAN_VMALLOC_INVALID, NO_SHADOW, reclaim_all, NULL);
+}
+
+static void populate_one(const void *mem)
+{
+	populate((unsigned long)mem, PAGE_SIZE, GFP_KERNEL);
+}
+
+/* So does a populate that finds a trap. */
+static void trap_flushed(struct kunit *test)
+{
+	unsigned long space = fresh_space(), flushes = event(KASAN_SHADOW_TRAP_FLUSHES);
+
+	need_store(test);
+	make_table(space);
+	peek_shadow(shadow_of((void *)space));
+	look_from_other_cpu(test, space, NO_SHADOW, KASAN_VMALLOC_INVALID, populate_one,
+			    (void *)space);
+	KUNIT_EXPECT_EQ(test, event(KASAN_SHADOW_TRAP_FLUSHES), flushes + 1);
+	release(space, space + PAGE_SIZE);
+	settle();
 }
 
 /* ------------------------------- Large areas ------------------------------ */
@@ -2909,7 +2929,7 @@ static void shared_uaf(struct kunit *test)
 	space = fresh_space();
 	p = vmalloc_at(space, size);
 	KUNIT_ASSERT_NOT_NULL(test, p);
-	look_from_other_cpu(test, space + size / 2, 0, vfree, p);
+	look_from_other_cpu(test, space + size / 2, 0, NO_SHADOW, vfree, p);
 }
 
 /* Each allocation of a populate fails once: it holds nothing afterwards. */
@@ -4032,6 +4052,7 @@ static struct kunit_case kasan_vmalloc_test_cases[] = {
 	KUNIT_CASE(flush_before_free),
 	KUNIT_CASE(populate_flushes),
 	KUNIT_CASE(flush_all_cpus),
+	KUNIT_CASE(trap_flushed),
 	KUNIT_CASE_SLOW(shared_kinds),
 	KUNIT_CASE(shared_never),
 	KUNIT_CASE(shared_idle),
