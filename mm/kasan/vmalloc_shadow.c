@@ -548,7 +548,7 @@ static void clear_trap(pte_t *slot, unsigned long addr)
 #define TRAP_LOCK_TRIES		10000000
 
 /* If the slot at @addr is none, make it a trap. Return: false if that cannot be done. */
-static bool set_trap(unsigned long addr)
+static bool map_trap(unsigned long addr)
 {
 	unsigned int tries = TRAP_LOCK_TRIES;
 	pte_t *slot = shadow_slot(addr);
@@ -610,7 +610,7 @@ bool kasan_handle_shadow_fault(unsigned long shadow, bool is_write)
 
 	/* Some other fault would come again for ever, so see whether a read works now. */
 	for (tries = TRAP_READ_TRIES; shared_ready && tries; tries--) {
-		if (!set_trap(round_down(shadow, PAGE_SIZE)))
+		if (!map_trap(round_down(shadow, PAGE_SIZE)))
 			break;
 		if (!get_kernel_nofault(byte, (u8 *)shadow))
 			return true;

@@ -292,7 +292,7 @@ map:
 	skip;
 	/*
 	 * set_none(): looks and sets with trap_lock held, which is one step here.
-	 * Without store.lock only set_trap() sets a PTE, and that waits.
+	 * Without store.lock only map_trap() sets a PTE, and that waits.
 	 */
 map_setting:
 	atomic {
@@ -547,7 +547,7 @@ proctype faults()
 {
 	byte s;
 
-	/* set_trap() */
+	/* map_trap() */
 end:	do
 	:: atomic {
 		if
