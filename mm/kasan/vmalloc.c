@@ -135,9 +135,9 @@ unsigned long kasan_vmalloc_share __ro_after_init = CAN_SHARE ? SZ_1M : ULONG_MA
 static_assert(THREAD_SIZE < SZ_1M);
 
 /*
- * Blocks of vm_map_ram() and per-cpu memory have no vm_struct of their own, and
- * their shadow is set piece by piece. Instrumented code poisons the redzones of
- * module variables.
+ * Not blocks of vm_map_ram() and per-cpu memory: they have no vm_struct of their own,
+ * and their shadow is set piece by piece. Not modules: instrumented code poisons the
+ * redzones of their variables.
  */
 static bool is_large(const struct vm_struct *vm)
 {
@@ -197,7 +197,8 @@ static void check_poison(unsigned long start, unsigned long end,
 {
 	const size_t step = PAGE_SIZE >> KASAN_SHADOW_SCALE_SHIFT;
 	const u8 *shadow = kasan_mem_to_shadow((void *)start);
-	const u8 *last = kasan_mem_to_shadow((void *)end);
+	const u8 *first = shadow, *last = kasan_mem_to_shadow((void *)end);
+	bool own = false;
 
 	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC_DEBUG))
 		return;
@@ -205,7 +206,10 @@ static void check_poison(unsigned long start, unsigned long end,
 	for (; shadow < last; shadow += step) {
 		const u8 *bad = NULL;
 
-		if (kasan_shadow_is_own((unsigned long)shadow))
+		/* the same for all of a page of shadow */
+		if (shadow == first || PAGE_ALIGNED((unsigned long)shadow))
+			own = kasan_shadow_is_own((unsigned long)shadow);
+		if (own)
 			bad = kasan_shadow_find_live(shadow, step) ?:
 			      kasan_shadow_find_other(shadow, *shadow, step);
 		if (WARN_ONCE(bad, "%s: shadow of %lx in the area at %lx is %02x",

@@ -1139,7 +1139,7 @@ void kasan_shadow_put(unsigned long start, unsigned long end, bool large)
  * Empty the slots that a new area is to have between its ends. Idle pages there are
  * given back, for one flush, as they would take the memory that sharing saves. One
  * that cannot be (boot code mapped it, or somebody has a speculative reference)
- * becomes the area's. No TLB has any other translation afterwards.
+ * becomes the area's. No TLB has any other translation afterwards, but of a trap.
  */
 static void clear_out(unsigned long start, unsigned long end)
 {
