@@ -47,12 +47,7 @@ struct kasan_vm_info {
 int kasan_populate_vmalloc(struct vmap_area *va, gfp_t gfp);
 int kasan_populate_vmap_areas(struct vmap_area **vas, int nr, gfp_t gfp);
 void kasan_release_vmalloc(const struct vmap_area *va);
-void kasan_set_vmalloc_bounds(const void *start, unsigned long requested,
-			      unsigned long size);
 void kasan_redzone_vmalloc(const void *start, unsigned long size);
-void kasan_resize_vmalloc(const void *mem, unsigned long old_size,
-			  unsigned long new_size);
-void kasan_free_thread_stack(const void *stack, unsigned long spare);
 bool kasan_vfree_atomic(const void *addr, unsigned long ip);
 bool kasan_bad_vmalloc_free(const void *mem, unsigned long size,
 			    unsigned long ip);
@@ -80,23 +75,7 @@ static inline void kasan_release_vmalloc(const struct vmap_area *va)
 {
 }
 
-static inline void kasan_set_vmalloc_bounds(const void *start,
-					    unsigned long requested,
-					    unsigned long size)
-{
-}
-
 static inline void kasan_redzone_vmalloc(const void *start, unsigned long size)
-{
-}
-
-static inline void kasan_resize_vmalloc(const void *mem, unsigned long old_size,
-					unsigned long new_size)
-{
-}
-
-static inline void kasan_free_thread_stack(const void *stack,
-					   unsigned long spare)
 {
 }
 
@@ -138,16 +117,13 @@ enum kasan_vmalloc_kind {
 
 #ifdef CONFIG_KASAN_VMALLOC_HISTORY
 
-void kasan_record_vmalloc_alloc(const void *start, unsigned long size,
-				enum kasan_vmalloc_kind kind);
-void kasan_record_vmalloc_free(const void *start, unsigned long size,
-			       enum kasan_vmalloc_kind kind);
+void kasan_record_vmalloc(const void *start, unsigned long size,
+			  enum kasan_vmalloc_kind kind, bool freed);
 void kasan_record_vm_area_free(struct vm_struct *vm, const void *addr,
 			       unsigned long ip);
 void __kasan_free_vm_struct(struct vm_struct *vm);
 void kasan_vfree_deferred(const void *addr);
-void kasan_reuse_thread_stack(struct vm_struct *vm);
-void kasan_exit_thread_stack(void);
+void kasan_record_thread_stack(struct vm_struct *vm, bool exits);
 void kasan_set_vmalloc_module(const void *addr, const char *name);
 
 /* Not as a tail call: vfree() or vunmap() is to be in the stack. */
@@ -159,15 +135,8 @@ static __always_inline void kasan_free_vm_struct(struct vm_struct *vm)
 
 #else
 
-static inline void kasan_record_vmalloc_alloc(const void *start,
-					      unsigned long size,
-					      enum kasan_vmalloc_kind kind)
-{
-}
-
-static inline void kasan_record_vmalloc_free(const void *start,
-					     unsigned long size,
-					     enum kasan_vmalloc_kind kind)
+static inline void kasan_record_vmalloc(const void *start, unsigned long size,
+					enum kasan_vmalloc_kind kind, bool freed)
 {
 }
 
@@ -182,11 +151,7 @@ static inline void kasan_vfree_deferred(const void *addr)
 {
 }
 
-static inline void kasan_reuse_thread_stack(struct vm_struct *vm)
-{
-}
-
-static inline void kasan_exit_thread_stack(void)
+static inline void kasan_record_thread_stack(struct vm_struct *vm, bool exits)
 {
 }
 

@@ -59,15 +59,53 @@ static atomic_long_t nr_records;
 static unsigned int history = 512;
 module_param(history, uint, 0444);
 
-/* How far back add_record() looks for the record that it completes. */
+/* Write @obj to @record, of this CPU. Interrupts are off. */
+static void write_record(struct kasan_vmalloc_record *record,
+			 const struct kasan_vmalloc_object *obj, unsigned long nr)
+{
+	WRITE_ONCE(record->nr, 0);
+	/* No number before anything changes. Pairs with kasan_vmalloc_read_record(). */
+	smp_wmb();
+	record->obj = *obj;
+	/* The number after all of it has. Pairs with kasan_vmalloc_read_record(). */
+	smp_store_release(&record->nr, nr);
+}
+
+/* A record of this CPU that nobody needs any more: the oldest. */
+static struct kasan_vmalloc_record *next_record(struct ring *ring)
+{
+	struct kasan_vmalloc_record *record = &ring->records[ring->next++ & (history - 1)];
+
+	WRITE_ONCE(ring->lost, max(ring->lost, record->nr));
+	return record;
+}
+
+/* Remember @obj. Return the number of its record, or 0 if there are no records. */
+static unsigned long add_record(const struct kasan_vmalloc_object *obj)
+{
+	unsigned long flags, nr = 0;
+	struct ring *ring;
+
+	local_irq_save(flags);
+	ring = this_cpu_ptr(&rings);
+	if (ring->records) {
+		nr = atomic_long_inc_return(&nr_records);
+		write_record(next_record(ring), obj, nr);
+	}
+	local_irq_restore(flags);
+	return nr;
+}
+
+/* Records that an interrupt can have added between the begin of a free and its end. */
 #define LOOK_BACK	4
 
 /*
- * An area gets a record when its free begins, which is completed later on. Then
- * the space can have been used again, so it keeps the number @nr that it got. It
- * is 0 for a new record. Return the number.
+ * The free that record @nr is about is complete, as @obj says. The space can have been
+ * used again since, so the number stays, by which records are put in order. Where the
+ * record is no longer among the last, or was made on another CPU, this is a second one
+ * of that number; a report takes the complete one.
  */
-static unsigned long add_record(const struct kasan_vmalloc_object *obj, unsigned long nr)
+static void complete_record(const struct kasan_vmalloc_object *obj, unsigned long nr)
 {
 	struct kasan_vmalloc_record *record = NULL;
 	struct ring *ring;
@@ -76,30 +114,14 @@ static unsigned long add_record(const struct kasan_vmalloc_object *obj, unsigned
 
 	local_irq_save(flags);
 	ring = this_cpu_ptr(&rings);
-	if (!ring->records)
-		goto out;
-
-	for (i = 1; nr && i <= LOOK_BACK && !record; i++) {
+	for (i = 1; ring->records && i <= LOOK_BACK && !record; i++) {
 		record = &ring->records[(ring->next - i) & (history - 1)];
 		if (record->nr != nr)
 			record = NULL;
 	}
-	if (!record) {
-		record = &ring->records[ring->next++ & (history - 1)];
-		WRITE_ONCE(ring->lost, max(ring->lost, record->nr));
-	}
-	if (!nr)
-		nr = atomic_long_inc_return(&nr_records);
-
-	WRITE_ONCE(record->nr, 0);
-	/* No number before anything changes. Pairs with kasan_vmalloc_read_record(). */
-	smp_wmb();
-	record->obj = *obj;
-	/* The number after all of it has. Pairs with kasan_vmalloc_read_record(). */
-	smp_store_release(&record->nr, nr);
-out:
+	if (ring->records)
+		write_record(record ?: next_record(ring), obj, nr);
 	local_irq_restore(flags);
-	return nr;
 }
 
 /* Save the stack, if anything is to be remembered, in whatever context. */
@@ -126,26 +148,6 @@ static void make_object(struct kasan_vmalloc_object *obj, const void *start,
 		obj->span = round_up(size, KASAN_GRANULE_SIZE) + KASAN_GRANULE_SIZE;
 }
 
-/**
- * kasan_record_vmalloc_alloc - memory without a vm_struct is allocated
- * @start: where it begins
- * @size: its size in bytes
- * @kind: what it is
- *
- * Context: Any but NMI.
- */
-void kasan_record_vmalloc_alloc(const void *start, unsigned long size,
-				enum kasan_vmalloc_kind kind)
-{
-	struct kasan_vmalloc_object obj;
-
-	if (!history || !is_vmalloc_or_module_addr(start))
-		return;
-	make_object(&obj, start, size, kind, false);
-	save_track(&obj.alloc);
-	add_record(&obj, 0);
-}
-
 /* How many of these bytes, from the first on, are accessible. */
 static unsigned long accessible(const void *start, unsigned long size)
 {
@@ -161,26 +163,25 @@ static unsigned long accessible(const void *start, unsigned long size)
 }
 
 /**
- * kasan_record_vmalloc_free - memory without a vm_struct of its own is freed
+ * kasan_record_vmalloc - memory without a vm_struct of its own is allocated or freed
  * @start: where it begins
- * @size: its size in bytes, which can be more than was asked for
+ * @size: its size in bytes; at a free that can be more than was asked for
  * @kind: what it is
- *
- * To be called before the memory is poisoned.
+ * @freed: it is about to be freed, and not poisoned yet
  *
  * Context: Any but NMI.
  */
-void kasan_record_vmalloc_free(const void *start, unsigned long size,
-			       enum kasan_vmalloc_kind kind)
+void kasan_record_vmalloc(const void *start, unsigned long size,
+			  enum kasan_vmalloc_kind kind, bool freed)
 {
 	struct kasan_vmalloc_object obj;
 
 	if (!history || !is_vmalloc_or_module_addr(start))
 		return;
-	make_object(&obj, start, accessible(start, size), kind, true);
-	obj.info = KASAN_VM_FREED;
-	save_track(&obj.free);
-	add_record(&obj, 0);
+	make_object(&obj, start, freed ? accessible(start, size) : size, kind, freed);
+	obj.info = freed ? KASAN_VM_FREED : 0;
+	save_track(freed ? &obj.free : &obj.alloc);
+	add_record(&obj);
 }
 
 /*
@@ -271,7 +272,7 @@ void kasan_record_vm_area_free(struct vm_struct *vm, const void *addr, unsigned 
 	describe_freed_vm(&obj, vm);
 	if (!(vm->kasan.flags & KASAN_VM_FREED))
 		kasan_set_track(&obj.free, 0);
-	vm->kasan.nr = add_record(&obj, 0);
+	vm->kasan.nr = add_record(&obj);
 
 	if ((vm->kasan.flags & (KASAN_VM_QUEUED | KASAN_VM_WORKER)) == KASAN_VM_QUEUED)
 		kasan_report_invalid_free((void *)addr, ip, KASAN_REPORT_DOUBLE_FREE);
@@ -318,7 +319,10 @@ void __kasan_free_vm_struct(struct vm_struct *vm)
 	    obj.free.pid != current->pid)
 		save_track(&obj.free);
 	kasan_enable_current();
-	add_record(&obj, nr);
+	if (nr)
+		complete_record(&obj, nr);
+	else
+		add_record(&obj);
 }
 
 /* From now on @vm is freed, as @track says, but stays in the trees. */
@@ -374,38 +378,32 @@ void kasan_vfree_deferred(const void *addr)
 }
 
 /**
- * kasan_reuse_thread_stack - a stack from the cache gets a new thread
- * @vm: its area
+ * kasan_record_thread_stack - a stack gets another thread, or loses that which it has
+ * @vm: its area, or NULL if it has none
+ * @exits: the current thread, whose stack it is, exits; else a stack from the cache is
+ * for a new thread
  *
- * The creator of the new thread is recorded as the allocator of the stack.
+ * The allocator of a stack is who created the thread that runs on it. When the thread
+ * has exited others free the stack, later on. What is of interest is the exit.
  *
- * Context: As fork.
+ * Context: Process context.
  */
-void kasan_reuse_thread_stack(struct vm_struct *vm)
+void kasan_record_thread_stack(struct vm_struct *vm, bool exits)
 {
-	struct kasan_alloc_meta *meta = vm_alloc_meta(vm);
-
-	WRITE_ONCE(vm->kasan.flags, 0);
-	if (meta)
-		save_track(&meta->alloc_track);
-}
-
-/**
- * kasan_exit_thread_stack - the current thread exits
- *
- * Its stack is freed by others, later on. What is of interest is this moment.
- *
- * Context: Task context.
- */
-void kasan_exit_thread_stack(void)
-{
-	struct vm_struct *vm = task_stack_vm_area(current);
+	struct kasan_alloc_meta *meta;
 	struct kasan_track track;
 
 	if (!vm)
 		return;
-	save_track(&track);
-	set_freed(vm, &track, KASAN_VM_STACK);
+	if (exits) {
+		save_track(&track);
+		set_freed(vm, &track, KASAN_VM_STACK);
+		return;
+	}
+	meta = vm_alloc_meta(vm);
+	WRITE_ONCE(vm->kasan.flags, 0);
+	if (meta)
+		save_track(&meta->alloc_track);
 }
 
 /**

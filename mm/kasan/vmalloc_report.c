@@ -6,12 +6,12 @@
  * Shadow tells where there is an object, live or freed. vmalloc's trees and the
  * history tell which.
  *
- * Rule: a report takes no lock and survives every address. It can come from any
+ * Rule 12: a report takes no lock and survives every address. It can come from any
  * context: with vmalloc's locks held, from an NMI, with interrupts off. What is
  * read here may be freed by others at any time, so it is read in a way that
  * survives a fault, and is believed only if it is still there afterwards.
  *
- * Rule: a report never names the history of others while a live area covers the
+ * It never names the history of others while a live area covers the
  * address, its guard page apart: there the nearest object is named.
  */
 

@@ -8,13 +8,10 @@
 #ifndef __MM_KASAN_VMALLOC_SHADOW_H
 #define __MM_KASAN_VMALLOC_SHADOW_H
 
-#include <linux/pgtable.h>
 #include <linux/string.h>
 #include <linux/types.h>
 
 #include "kasan.h"
-
-struct page;
 
 /* What happened to shadow pages since boot. */
 enum kasan_shadow_event {
@@ -36,37 +33,6 @@ enum kasan_shadow_event {
 	NR_KASAN_SHADOW_EVENTS
 };
 
-/*
- * Where another CPU can come in between. KASAN_VMALLOC_DELAY holds a CPU up
- * there, see vmalloc_delay.c.
- */
-enum kasan_shadow_step {
-	/* populate */
-	KASAN_SHADOW_GET_LOADED,	/* PTE read, page not counted yet */
-	KASAN_SHADOW_GET_COUNTED,	/* counted, PTE not compared yet */
-	KASAN_SHADOW_MAP_MISSED,	/* empty or frozen, lock not taken yet */
-	KASAN_SHADOW_MAP_FLUSHING,	/* lock dropped, slot not flushed yet */
-	KASAN_SHADOW_MAP_FLUSHED,	/* flushed, lock not taken again yet */
-	KASAN_SHADOW_MAP_SETTING,	/* page ready, PTE not set yet; locked */
-	/* release */
-	KASAN_SHADOW_PUT_LOADED,	/* PTE read, count not dropped yet */
-	KASAN_SHADOW_PUT_DROPPED,	/* dropped, not tallied yet */
-	/* reclaim */
-	KASAN_SHADOW_UNMAP_FROZEN,	/* PTE not cleared yet; locked */
-	KASAN_SHADOW_RECLAIM_CLEARED,	/* lock dropped, TLBs not flushed yet */
-	KASAN_SHADOW_RECLAIM_FLUSHED,	/* the pending range still stands */
-	KASAN_SHADOW_RECLAIM_DROPPED,	/* it does not, pages not freed yet */
-	NR_KASAN_SHADOW_STEPS
-};
-
-#ifdef CONFIG_KASAN_VMALLOC_DELAY
-void kasan_shadow_step(enum kasan_shadow_step step);
-void kasan_shadow_set_delay(unsigned int us);
-#else
-static inline void kasan_shadow_step(enum kasan_shadow_step step) {}
-static inline void kasan_shadow_set_delay(unsigned int us) {}
-#endif
-
 struct kasan_shadow_stats {
 	unsigned long live;		/* pages that an area overlaps */
 	unsigned long idle;		/* pages kept for the next area */
@@ -85,9 +51,6 @@ static inline bool kasan_shadow_is_static(void)
 	return IS_ENABLED(CONFIG_UML);
 }
 
-/* From how many bytes on areas share shadow, see vmalloc.c. */
-extern unsigned long kasan_vmalloc_share;
-
 int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp);
 void kasan_shadow_put(unsigned long start, unsigned long end, bool large);
 int kasan_shadow_reserve(unsigned long start, unsigned long end, bool sparse, gfp_t gfp);
@@ -97,11 +60,11 @@ void kasan_shadow_set_idle_limit(unsigned long limit);
 void kasan_shadow_map_early(unsigned long start, unsigned long end);
 
 void kasan_shadow_read_stats(struct kasan_shadow_stats *stats);
-bool kasan_shadow_flush_pending(unsigned long addr);
 bool kasan_shadow_is_own(unsigned long addr);
+
+void kasan_shadow_check_poison(unsigned long start, unsigned long end, const char *when);
 const u8 *kasan_shadow_check_shared(void);
-unsigned long kasan_shadow_for_each(bool (*fn)(unsigned long addr,
-					       unsigned int areas));
+unsigned long kasan_shadow_for_each(bool (*fn)(unsigned long addr, unsigned int areas));
 
 /*
  * Shadow has shadow of its own on some architectures only, so what reads and
@@ -123,10 +86,5 @@ static __always_inline void kasan_shadow_fill(u64 *shadow, u8 value, size_t word
 
 const u8 *kasan_shadow_find_other(const u8 *shadow, u8 value, size_t size);
 const u8 *kasan_shadow_find_live(const u8 *shadow, size_t size);
-
-/* Tests replace these, see vmalloc_test.c. */
-struct page *kasan_shadow_alloc_page(gfp_t gfp);
-pte_t *kasan_shadow_alloc_slot(unsigned long addr, gfp_t gfp);
-void kasan_shadow_flush(unsigned long start, unsigned long end);
 
 #endif /* __MM_KASAN_VMALLOC_SHADOW_H */
