@@ -65,7 +65,7 @@ static inline int kasan_populate_vmalloc(struct vmap_area *va, gfp_t gfp)
 }
 
 /*
- * Not a function: the error path behind it has to be gone before the compiler
+ * Rule 11. Not a function: the error path behind it has to be gone before the compiler
  * looks at its caller, or that does not come out as it is without the call.
  */
 #define kasan_populate_vmap_areas(vas, nr, gfp)	\

@@ -244,8 +244,7 @@ int kasan_populate_vmalloc(struct vmap_area *va, gfp_t gfp)
 	if (ret)
 		return ret;
 
-	if (IS_ENABLED(CONFIG_KASAN_VMALLOC_DEBUG))
-		kasan_shadow_check_poison(start, end, "populate");
+	kasan_shadow_check_poison(start, end, "populate");
 	set_bounds((void *)start, va->vm ? va->vm->requested_size : 0, end - start);
 	return 0;
 }
@@ -263,8 +262,7 @@ void kasan_release_vmalloc(const struct vmap_area *va)
 	if (!has_shadow((void *)va->va_start))
 		return;
 
-	if (IS_ENABLED(CONFIG_KASAN_VMALLOC_DEBUG))
-		kasan_shadow_check_poison(va->va_start, va->va_end, "release");
+	kasan_shadow_check_poison(va->va_start, va->va_end, "release");
 	if (!kasan_shadow_is_static())
 		kasan_shadow_put(shadow_page_start(va->va_start), shadow_page_end(va->va_end),
 				 va->flags & KASAN_VMAP_LARGE);

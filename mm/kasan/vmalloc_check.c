@@ -39,7 +39,7 @@ unsigned long kasan_shadow_nr_events(enum kasan_shadow_event event)
 
 /**
  * kasan_shadow_read_stats - read the counters
- * @stats: where to
+ * @stats: the structure to fill in
  *
  * Context: Any. The sums are exact only while nothing is under way.
  */
@@ -60,7 +60,7 @@ void kasan_shadow_read_stats(struct kasan_shadow_stats *stats)
 
 /**
  * kasan_shadow_find_other - find a byte that has another value
- * @shadow: where to look
+ * @shadow: the first byte to look at
  * @value: that which all should have
  * @size: how many bytes to look at
  *
@@ -87,7 +87,7 @@ const u8 *kasan_shadow_find_other(const u8 *shadow, u8 value, size_t size)
 
 /**
  * kasan_shadow_find_live - find a byte that is not poison
- * @shadow: where to look
+ * @shadow: the first byte to look at
  * @size: how many bytes to look at
  *
  * Shadow reads as poison where there never was memory (or where that ended,
@@ -108,6 +108,7 @@ const u8 *kasan_shadow_find_live(const u8 *shadow, size_t size)
 	return NULL;
 }
 
+#ifdef CONFIG_KASAN_VMALLOC_DEBUG
 /**
  * kasan_shadow_check_poison - self-check: rule 2 for a dead area
  * @start: where it begins
@@ -143,6 +144,7 @@ void kasan_shadow_check_poison(unsigned long start, unsigned long end, const cha
 			cond_resched();
 	}
 }
+#endif
 
 /**
  * kasan_shadow_check_shared - has anybody written to a shared page?
@@ -192,7 +194,7 @@ unsigned long kasan_shadow_for_each(bool (*fn)(unsigned long addr, unsigned int 
 	return wrong;
 }
 
-/* Which accesses are not seen depends on the compiler, so say it where it is so. */
+/* The compiler decides whether these three are checked, so tell the user if they are not. */
 static int __init kasan_vmalloc_notice(void)
 {
 	if (!IS_ENABLED(CONFIG_CC_HAS_KASAN_MEMINTRINSIC_PREFIX) &&

@@ -167,7 +167,7 @@ static unsigned long accessible(const void *start, unsigned long size)
  * @start: where it begins
  * @size: its size in bytes; at a free that can be more than was asked for
  * @kind: what it is
- * @freed: it is about to be freed, and not poisoned yet
+ * @freed: true before it is freed and poisoned, false after it was allocated
  *
  * Context: Any but NMI.
  */

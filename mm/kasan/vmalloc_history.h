@@ -18,8 +18,6 @@ struct kasan_deferred_vfree {
 	struct kasan_track track;	/* the caller of vfree() */
 };
 
-#ifdef CONFIG_KASAN_VMALLOC_HISTORY
-
 /* A piece of memory, as it was when it was allocated or freed. */
 struct kasan_vmalloc_object {
 	u8 kind;			/* enum kasan_vmalloc_kind */
@@ -76,6 +74,7 @@ void kasan_vmalloc_describe_vm(struct kasan_vmalloc_object *obj,
 bool kasan_vmalloc_peek_tracks(struct kasan_vmalloc_object *obj,
 			       const struct vm_struct *vm);
 
+#ifdef CONFIG_KASAN_VMALLOC_HISTORY
 bool kasan_record_vfree_atomic(struct vm_struct *vm,
 			       struct kasan_deferred_vfree *deferred);
 unsigned long kasan_vmalloc_freed_start(const void *addr);

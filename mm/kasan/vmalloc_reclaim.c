@@ -52,7 +52,7 @@ unsigned long kasan_shadow_nr_idle(void)
 /**
  * kasan_shadow_unmap - take a page that is idle out of its slot
  * @page: a page of the store
- * @pending: other CPUs have to know of the flush that is due
+ * @pending: tell other CPUs that a flush of this slot is pending
  *
  * Context: kasan_store.lock held.
  * Return: false if an area is counted on it. Else it is frozen, and to be freed by
@@ -148,7 +148,9 @@ static unsigned long reclaim_batch(unsigned long max, unsigned long *nr_to_scan)
 	 * Rule 3: a page is freed when its PTE is clear and every TLB has been
 	 * flushed since. Until then somebody's use-after-free may read it.
 	 */
+	race();
 	kasan_shadow_flush(kasan_store.flush_start, kasan_store.flush_end);
+	race();
 	count_event(KASAN_SHADOW_FLUSHES);
 
 	spin_lock(&kasan_store.lock);
@@ -164,7 +166,7 @@ static unsigned long reclaim_batch(unsigned long max, unsigned long *nr_to_scan)
  * kasan_shadow_reclaim - give idle shadow back to the page allocator
  * @nr: how many pages
  *
- * Context: Process context, sleeps. Allocates nothing.
+ * Context: Process context, sleeps. Rule 9: allocates nothing, purges nothing.
  * Return: the number of pages given back: less than @nr if no more are idle.
  */
 unsigned long kasan_shadow_reclaim(unsigned long nr)
@@ -186,7 +188,7 @@ static void trim(struct work_struct *work)
 	unsigned long limit = READ_ONCE(kasan_shadow_idle_limit);
 	unsigned long idle = kasan_shadow_nr_idle();
 
-	/* To an eighth below the limit, so that it is not reached again at once. */
+	/* Trim to an eighth below the limit, so that the next trim is a while away. */
 	if (idle > limit)
 		kasan_shadow_reclaim(idle - (limit - limit / 8));
 }

@@ -126,6 +126,7 @@ void (*kasan_shadow_race)(void);
 #define CAN_SHARE_TABLES	(IS_ENABLED(CONFIG_KASAN_GENERIC) && PAGE_SIZE == SZ_4K && \
 				 IS_ENABLED(CONFIG_64BIT) && !IS_ENABLED(CONFIG_S390))
 
+bool kasan_shadow_shared_ready __ro_after_init;
 static pte_t zero_table[MAX_PTRS_PER_PTE] __aligned(PAGE_SIZE) __ro_after_init;
 
 /*
@@ -211,8 +212,8 @@ static __always_inline void next_slot(struct shadow_walk *w)
 
 /*
  * Allocate what is missing of the tables above the slots of @addr, and the table
- * of these if @slot is given, which is set. They take no gfp mask, so that of the
- * caller becomes the scope. Tables stay: they are few and used again.
+ * of these if @slot is given, which is set. Rule 6: they take no gfp mask, so that of
+ * the caller becomes the scope. Tables stay: they are few and used again.
  */
 static pmd_t *alloc_tables(unsigned long addr, gfp_t gfp, pte_t **slot)
 {
@@ -259,9 +260,7 @@ pte_t *kasan_shadow_alloc_slot(unsigned long addr, gfp_t gfp)
 void kasan_shadow_flush(unsigned long start, unsigned long end)
 {
 	KUNIT_STATIC_STUB_REDIRECT(kasan_shadow_flush, start, end);
-	race();
 	flush_tlb_kernel_range(start, end);
-	race();
 }
 
 /*
@@ -314,7 +313,7 @@ VISIBLE_IF_KUNIT noinline void shadow_unget(struct page *page, int refs)
  * Count one area more on the page that @slot names, in @revived as well if it
  * is the first.
  *
- * Return: false if @slot is none or its page frozen. With store.lock held it can
+ * Return: false if @slot is none or its page frozen. With kasan_store.lock held it can
  * only be none, or a trap.
  */
 static __always_inline bool shadow_get(pte_t *slot, struct shadow_tally *revived)
@@ -341,9 +340,11 @@ static __always_inline bool shadow_get(pte_t *slot, struct shadow_tally *revived
 		refs = kasan_page_ref_try_add(page, SHADOW_AREA_REF);
 		rcu_read_unlock();
 		if (!refs) {
-			count_event(KASAN_SHADOW_FROZEN);
+			if (pte_pfn(pte) != trap_pfn())
+				count_event(KASAN_SHADOW_FROZEN);
 			return false;
 		}
+		race();
 		if (likely(pte_same(pte, ptep_get_lockless(slot))))
 			break;
 		shadow_unget(page, refs);
@@ -441,7 +442,9 @@ static noinline bool shadow_map(pte_t *slot, unsigned long addr,
 	       seen != kasan_store.nr_cleared) {
 		seen = kasan_store.nr_cleared;
 		spin_unlock(&kasan_store.lock);
+		race();
 		kasan_shadow_flush(addr, addr + PAGE_SIZE);
+		race();
 		count_event(KASAN_SHADOW_SLOT_FLUSHES);
 		spin_lock(&kasan_store.lock);
 	}
@@ -630,7 +633,7 @@ static void clear_out(unsigned long start, unsigned long end)
  */
 int kasan_shadow_reserve(unsigned long start, unsigned long end, bool sparse, gfp_t gfp)
 {
-	bool share = sparse && CAN_SHARE_TABLES && kasan_store.shared_ready;
+	bool share = sparse && CAN_SHARE_TABLES && kasan_shadow_shared_ready;
 	unsigned long addr, next;
 
 	gfp &= GFP_RECLAIM_MASK;
@@ -839,7 +842,7 @@ static int __init kasan_shadow_init(void)
 	if (kasan_shadow_is_static())
 		return 0;
 
-	kasan_store.shared_ready = !WARN_ON(!freeze_shared());
+	kasan_shadow_shared_ready = !WARN_ON(!freeze_shared());
 	hotplug_memory_notifier(shadow_hotplug, DEFAULT_CALLBACK_PRI);
 	return 0;
 }

@@ -62,7 +62,12 @@ void kasan_shadow_map_early(unsigned long start, unsigned long end);
 void kasan_shadow_read_stats(struct kasan_shadow_stats *stats);
 bool kasan_shadow_is_own(unsigned long addr);
 
+#ifdef CONFIG_KASAN_VMALLOC_DEBUG
 void kasan_shadow_check_poison(unsigned long start, unsigned long end, const char *when);
+#else
+static inline void kasan_shadow_check_poison(unsigned long start, unsigned long end,
+					     const char *when) { }
+#endif
 const u8 *kasan_shadow_check_shared(void);
 unsigned long kasan_shadow_for_each(bool (*fn)(unsigned long addr, unsigned int areas));
 

@@ -12,11 +12,8 @@
 #include <linux/completion.h>
 #include <linux/cpu.h>
 #include <linux/delay.h>
-#include <linux/execmem.h>
 #include <linux/hugetlb.h>
 #include <linux/io.h>
-#include <linux/irq_work.h>
-#include <linux/kasan-checks.h>
 #include <linux/kasan.h>
 #include <linux/kthread.h>
 #include <linux/memblock.h>
@@ -24,14 +21,12 @@
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/random.h>
-#include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/tracepoint.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
 #include <trace/events/kmem.h>
-#include <trace/events/printk.h>
 
 #include <asm/sections.h>
 #include <asm/tlbflush.h>
@@ -617,7 +612,7 @@ static void populate_in_flush(unsigned long start, unsigned long end)
 	flush_tlb_kernel_range(start, end);
 }
 
-/* Nothing is mapped over a pending flush: who needs the slot flushes it. */
+/* Rule 4: a populate that needs a slot with a pending flush flushes it first. */
 static void populate_flushes(struct kunit *test)
 {
 	unsigned long space = fresh_space(), size = STRETCH;
@@ -1409,14 +1404,65 @@ static void churn_and_reclaim(struct kunit *test)
 	expect_counts(test);
 }
 
+/*
+ * With kasan_vmalloc.delay=N, CPUs are held up at random for up to N microseconds where
+ * another can come in between, so that what is a race of a few instructions elsewhere
+ * happens all the time. A second is more than any race takes.
+ */
+static unsigned int delay;
+
+#ifdef CONFIG_KASAN_VMALLOC_DEBUG
+static int delay_set(const char *val, const struct kernel_param *kp)
+{
+	return param_set_uint_minmax(val, kp, 0, USEC_PER_SEC);
+}
+
+static const struct kernel_param_ops delay_ops = {
+	.set = delay_set,
+	.get = param_get_uint,
+};
+
+/* One pass in this many is held up. */
+#define DELAY_ONE_IN	4
+
+/* Under RCU a CPU spins, until a reclaim has run whole elsewhere, with delays. */
+#define DELAY_RCU_FACTOR	4
+
+static void hold_up(void)
+{
+	unsigned int us = READ_ONCE(delay);
+
+	if (!us || get_random_u32_below(DELAY_ONE_IN))
+		return;
+	us = get_random_u32_inclusive(1, us);
+	/* RCU would warn */
+	if (preemptible() && !rcu_preempt_depth())
+		usleep_range(us, us);
+	else
+		udelay(us * DELAY_RCU_FACTOR);
+}
+
+module_param_cb(delay, &delay_ops, &delay, 0644);
+MODULE_PARM_DESC(delay, "Longest delay in microseconds, 0 (default) for none");
+
+static int __init kasan_vmalloc_delay_init(void)
+{
+	kasan_shadow_race = hold_up;
+	return 0;
+}
+core_initcall(kasan_vmalloc_delay_init);
+#endif
+
 /* What becomes of a page between the load of its PTE and the second look. */
 enum { FREED, TAKEN, MAPPED_LIVE, MAPPED_IDLE, MAPPED_LATER, NR_FATES };
 
 static struct {
 	int fate;
+	struct task_struct *task;	/* whose next race() meets it, or NULL */
 	unsigned long space, other;	/* where the page was, where it comes */
 	struct page *page;
 	struct page *taken[8];
+	int met;
 } fate;
 
 static struct page *shadow_page(unsigned long mem)
@@ -1457,79 +1503,117 @@ static void map_page(struct kunit *test)
 	populate(fate.other, PAGE_SIZE, GFP_KERNEL);
 }
 
-/*
- * What shadow_get() does when it has found fate.page, with what others do meanwhile.
- * Return: false if the page went elsewhere.
- */
-static bool get_lost_page(struct kunit *test)
+/* The page is reclaimed after its PTE was read. Is it used for something else? */
+static bool lose_page(struct kunit *test)
 {
-	unsigned long end = fate.other + PAGE_SIZE;
-	int refs;
-
 	kasan_shadow_reclaim(ULONG_MAX);
-	if (fate.fate != FREED && !take_page())
+	if (fate.fate == FREED || !take_page())
 		return false;
+	fate.met++;
 	if (fate.fate == MAPPED_LIVE || fate.fate == MAPPED_IDLE)
 		map_page(test);
 	if (fate.fate == MAPPED_IDLE)
-		release(fate.other, end);
-
-	rcu_read_lock();
-	refs = kasan_page_ref_try_add(fate.page, SHADOW_AREA_REF);
-	rcu_read_unlock();
-	if (fate.fate == FREED && !refs)
-		return true;
-	KUNIT_ASSERT_GT(test, refs, 0);
-
-	if (fate.fate == MAPPED_LIVE)
-		release(fate.other, end);
-	if (fate.fate == MAPPED_IDLE)
-		populate(fate.other, PAGE_SIZE, GFP_KERNEL);
-	if (fate.fate == MAPPED_LATER) {
-		map_page(test);
-		release(fate.other, end);
-	}
-	shadow_unget(fate.page, refs);
-	if (fate.fate == MAPPED_IDLE)
-		release(fate.other, end);
+		release(fate.other, fate.other + PAGE_SIZE);
 	return true;
 }
 
 /*
- * A page that is counted on and turns out to be gone, whatever has become of it: nothing
- * is lost, and the counts are as if nothing had happened.
+ * What another CPU could do while this one is in shadow_get(): before it counts on the
+ * page, and then after that.
+ */
+static void meet_fate(void)
+{
+	struct kunit *test = current->kunit_test;
+	unsigned long end = fate.other + PAGE_SIZE;
+	bool used;
+
+	if (current != fate.task)
+		return;
+	fate.task = NULL;
+	if (!fate.page) {
+		fate.page = shadow_page(fate.space);
+		/* Another CPU may sleep here, this one is in shadow_get(). */
+		rcu_read_unlock();
+		used = lose_page(test);
+		rcu_read_lock();
+		if (used)
+			fate.task = current;
+	} else if (fate.fate == MAPPED_LIVE) {
+		release(fate.other, end);
+	} else if (fate.fate == MAPPED_IDLE) {
+		populate(fate.other, PAGE_SIZE, GFP_KERNEL);
+	} else if (fate.fate == MAPPED_LATER) {
+		map_page(test);
+		release(fate.other, end);
+	}
+}
+
+/* Have @between called where another CPU can come in between, or what was before. */
+static void set_race(void (*between)(void))
+{
+#ifdef CONFIG_KASAN_VMALLOC_DEBUG
+	WRITE_ONCE(kasan_shadow_race, between ?: hold_up);
+#endif
+}
+
+/*
+ * A page that is counted on and turns out to be gone, whatever has become of
+ * it: nothing is lost, and the counts are as if nothing had happened.
  */
 static void page_gone(struct kunit *test)
 {
 	static const int rounds = 1000;
-	int round, i, met;
+	struct kasan_shadow_stats before, after;
+	int round, i;
 
 	NEEDS_STORE(test);
+	NEEDS_CONFIG(test, CONFIG_KASAN_VMALLOC_DEBUG);
 
 	fate.space = fresh_space();
 	fate.other = fate.space + STRETCH;
+	/* so that there are tables */
+	for (i = 0; i < 2; i++) {
+		unsigned long space = i ? fate.other : fate.space;
+
+		KUNIT_ASSERT_EQ(test, populate(space, PAGE_SIZE, GFP_KERNEL), 0);
+		release(space, space + PAGE_SIZE);
+	}
+
+	set_race(meet_fate);
 	for (fate.fate = 0; fate.fate < NR_FATES; fate.fate++) {
-		met = 0;
+		fate.met = 0;
+		before = settle();
 		for (round = 0; round < rounds; round++) {
-			KUNIT_ASSERT_EQ(test, populate(fate.space, PAGE_SIZE, GFP_KERNEL), 0);
-			fate.page = shadow_page(fate.space);
-			KUNIT_ASSERT_NOT_NULL(test, fate.page);
+			/* idle */
+			populate(fate.space, PAGE_SIZE, GFP_KERNEL);
 			release(fate.space, fate.space + PAGE_SIZE);
 
+			fate.page = NULL;
 			memset(fate.taken, 0, sizeof(fate.taken));
-			met += get_lost_page(test);
+			WRITE_ONCE(fate.task, current);
+			KUNIT_EXPECT_EQ(test, populate(fate.space, PAGE_SIZE, GFP_KERNEL), 0);
+			WRITE_ONCE(fate.task, NULL);
+			if (fate.fate == MAPPED_IDLE && areas_at(fate.other) == 1)
+				release(fate.other, fate.other + PAGE_SIZE);
+			release(fate.space, fate.space + PAGE_SIZE);
 			for (i = 0; i < ARRAY_SIZE(fate.taken); i++)
 				if (fate.taken[i])
 					__free_page(fate.taken[i]);
 			cond_resched();
 		}
 		expect_counts(test);
-		settle();
+		after = settle();
 		expect_counts(test);
-		KUNIT_EXPECT_EQ(test, pages_mapped(fate.space, 2 * STRETCH), 0);
-		/* now and then the page went to another CPU */
-		KUNIT_EXPECT_GE(test, met, rounds / 2);
+		/* now and then the page went to another CPU, or somebody came */
+		if (fate.fate == FREED) {
+			KUNIT_EXPECT_GE(test, diff(&before, &after, KASAN_SHADOW_FROZEN),
+					rounds / 2);
+			continue;
+		}
+		KUNIT_EXPECT_GE(test, fate.met, rounds / 2);
+		KUNIT_EXPECT_GE(test, diff(&before, &after, KASAN_SHADOW_RECHECKED), fate.met);
 	}
+	set_race(NULL);
 }
 
 /* A struct page that is a read-only copy of the head of a huge page. */
@@ -1546,6 +1630,18 @@ static struct page *find_fake_head(void)
 	return NULL;
 }
 
+static pte_t *fake_slot;
+
+/* Between the load of the PTE and the second look it is gone. */
+static void lose_fake_head(void)
+{
+	if (current == fate.task && fake_slot) {
+		ptep_get_and_clear(&init_mm, (unsigned long)shadow_of((void *)fate.space),
+				   fake_slot);
+		fake_slot = NULL;
+	}
+}
+
 /*
  * The page that a PTE named may have become part of a huge page, whose struct pages are
  * read-only: its count must not be touched.
@@ -1553,15 +1649,28 @@ static struct page *find_fake_head(void)
 static void fake_head(struct kunit *test)
 {
 	struct page *page;
+	unsigned long addr;
 
 	NEEDS_STORE(test);
+	NEEDS_CONFIG(test, CONFIG_KASAN_VMALLOC_DEBUG);
 	NEEDS_CONFIG(test, CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP);
 	page = find_fake_head();
 	NEEDS(test, page, "hugepages=1 hugetlb_free_vmemmap=on");
 
-	rcu_read_lock();
-	KUNIT_EXPECT_EQ(test, kasan_page_ref_try_add(page, SHADOW_AREA_REF), 0);
-	rcu_read_unlock();
+	fate.space = fresh_space();
+	addr = (unsigned long)shadow_of((void *)fate.space);
+	fake_slot = kasan_shadow_alloc_slot(addr, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, fake_slot);
+	set_pte_at(&init_mm, addr, fake_slot, pfn_pte(page_to_pfn(page), PAGE_KERNEL_RO));
+
+	fate.task = current;
+	set_race(lose_fake_head);
+	KUNIT_EXPECT_EQ(test, populate(fate.space, PAGE_SIZE, GFP_KERNEL), 0);
+	set_race(NULL);
+	fate.task = NULL;
+	KUNIT_EXPECT_EQ(test, areas_at(fate.space), 1);
+	release(fate.space, fate.space + PAGE_SIZE);
+	settle();
 }
 
 /*
@@ -1595,55 +1704,6 @@ static void shrinker_does_not_wait(struct kunit *test)
 	kunit_activate_static_stub(test, kasan_shadow_flush, shrink_in_flush);
 	KUNIT_EXPECT_GT(test, kasan_shadow_reclaim(ULONG_MAX), 0);
 }
-
-/*
- * With kasan_vmalloc.delay=N, CPUs are held up at random for up to N microseconds where
- * another can come in between, so that what is a race of a few instructions elsewhere
- * happens all the time. A second is more than any race takes.
- */
-static unsigned int delay;
-
-#ifdef CONFIG_KASAN_VMALLOC_DEBUG
-static int delay_set(const char *val, const struct kernel_param *kp)
-{
-	return param_set_uint_minmax(val, kp, 0, USEC_PER_SEC);
-}
-
-static const struct kernel_param_ops delay_ops = {
-	.set = delay_set,
-	.get = param_get_uint,
-};
-
-/* Of so many passes one is held up. */
-#define DELAY_ONE_IN	4
-
-/* Under RCU a CPU spins, until a reclaim has run whole elsewhere, with delays. */
-#define DELAY_RCU_FACTOR	4
-
-static noinline void hold_up(void)
-{
-	unsigned int us = READ_ONCE(delay);
-
-	if (!us || get_random_u32_below(DELAY_ONE_IN))
-		return;
-	us = get_random_u32_inclusive(1, us);
-	/* with PREEMPT_RT a spinlock leaves us preemptible, and RCU would warn */
-	if (preemptible() && !rcu_preempt_depth())
-		usleep_range(us, us);
-	else
-		udelay(us * DELAY_RCU_FACTOR);
-}
-
-module_param_cb(delay, &delay_ops, &delay, 0644);
-MODULE_PARM_DESC(delay, "Longest delay in microseconds, 0 (default) for none");
-
-static int __init kasan_vmalloc_delay_init(void)
-{
-	WRITE_ONCE(kasan_shadow_race, hold_up);
-	return 0;
-}
-core_initcall(kasan_vmalloc_delay_init);
-#endif
 
 /*
  * So often each way to lose a race is taken, or the test gives up. A page that is gone
@@ -1733,7 +1793,7 @@ static void provoked(struct kunit *test)
 	struct worker *workers, wild[2] = {};
 	struct task_struct *reclaimer;
 	/* One CPU does nothing else while it looks at a page under RCU. */
-	bool alone = num_online_cpus() == 1 && !IS_ENABLED(CONFIG_PREEMPT_RCU);
+	bool alone = num_online_cpus() == 1 && !preempt_model_preemptible();
 	unsigned long frozen = alone ? 0 : PROVOKED, gone = alone ? 0 : PROVOKED_GONE;
 	int i;
 

@@ -43,9 +43,6 @@ struct kasan_store {
 	unsigned long flush_start;
 	unsigned long flush_end;
 	unsigned long nr_cleared;	/* PTEs cleared since boot */
-
-	/* Shared pages are filled and frozen: traps may be set, tables shared. */
-	bool shared_ready;
 };
 
 extern struct kasan_store kasan_store;
@@ -80,13 +77,16 @@ static inline bool shadow_is_permanent(struct page *page)
 	return PageReserved(page);
 }
 
-/* Idle pages are memory that a shrinker would return: let MemAvailable say so. */
+/* A shrinker gives idle pages back, so MemAvailable counts them. */
 static inline void account_idle(struct pglist_data *pgdat, int delta)
 {
 	mod_node_page_state(pgdat, NR_KERNEL_MISC_RECLAIMABLE, delta);
 }
 
-/* See "what a slot names". The page of zeroes is kasan_early_shadow_page. */
+/* Shared pages are filled and frozen: traps may be set, tables shared. */
+extern bool kasan_shadow_shared_ready;
+
+/* See "what a slot names" in vmalloc_shadow.c. The page of zeroes is kasan_early_shadow_page. */
 extern const u8 kasan_trap_page[PAGE_SIZE];
 
 static inline unsigned long zeroes_pfn(void)
@@ -177,8 +177,10 @@ unsigned long kasan_shadow_nr_events(enum kasan_shadow_event event);
 extern void (*kasan_shadow_race)(void);
 static inline void race(void)
 {
-	if (unlikely(kasan_shadow_race))
-		kasan_shadow_race();
+	void (*between)(void) = READ_ONCE(kasan_shadow_race);
+
+	if (unlikely(between))
+		between();
 }
 #else
 static inline void race(void) { }

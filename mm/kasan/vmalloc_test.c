@@ -10,13 +10,11 @@
 
 #define pr_fmt(fmt) "kasan_vmalloc: test: " fmt
 
-#include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/cpu.h>
 #include <linux/delay.h>
 #include <linux/execmem.h>
-#include <linux/hugetlb.h>
 #include <linux/io.h>
 #include <linux/irq_work.h>
 #include <linux/kasan-checks.h>
@@ -29,15 +27,10 @@
 #include <linux/random.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
-#include <linux/tracepoint.h>
-#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
-#include <trace/events/kmem.h>
-#include <trace/events/printk.h>
 
 #include <asm/sections.h>
-#include <asm/tlbflush.h>
 
 #include "../internal.h"
 #include "vmalloc_history.h"
@@ -1443,7 +1436,6 @@ static void module_named(struct kunit *test)
 	expect_object(test, 1, "inside", "freed", 5000, "module_named", "module_named");
 	KUNIT_EXPECT_STREQ(test, report.module, "a_module");
 }
-
 
 /* ----------------------- Reports of whatever address ----------------------- */
 

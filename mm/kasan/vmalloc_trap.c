@@ -38,8 +38,8 @@ static atomic_t trap_lock = ATOMIC_INIT(NOBODY);
 /**
  * kasan_shadow_set_none - set slots that are none
  * @slot: that of the page of shadow at @addr
- * @addr: where to begin
- * @end: where to stop, which lies in the same table
+ * @addr: address of the first page of shadow
+ * @end: address behind the last one, which has its slot in the same table
  * @pte: what to set them to
  *
  * Context: Any but NMI. Takes trap_lock.
@@ -126,7 +126,7 @@ static bool map_trap(unsigned long addr)
  * @is_write: by a write
  *
  * If a check faulted because there is no shadow, set a trap, see "what a slot
- * names". If a page table is missing, only print which address was accessed.
+ * names" in vmalloc_shadow.c. If a page table is missing, only print which address was accessed.
  *
  * Context: Any.
  * Return: true if the instruction that faulted has to run again.
@@ -142,7 +142,7 @@ bool kasan_handle_shadow_fault(unsigned long shadow, bool is_write)
 		return false;
 
 	/* Some other fault would come again for ever, so see whether a read works now. */
-	for (tries = TRAP_READ_TRIES; kasan_store.shared_ready && tries; tries--) {
+	for (tries = TRAP_READ_TRIES; kasan_shadow_shared_ready && tries; tries--) {
 		if (!map_trap(round_down(shadow, PAGE_SIZE)))
 			break;
 		if (!get_kernel_nofault(byte, (u8 *)shadow))

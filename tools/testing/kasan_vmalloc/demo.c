@@ -550,6 +550,10 @@ static const struct {
 #endif
 };
 
+/* Run this case and no other. */
+static char *only;
+module_param(only, charp, 0);
+
 static int __init demo_init(void)
 {
 	int i, ret = -ENOMEM;
@@ -560,7 +564,10 @@ static int __init demo_init(void)
 			goto out;
 	}
 
+	ret = -ENOENT;
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		if (only && strcmp(only, cases[i].name))
+			continue;
 		pr_info("begin %s expect %s: %s\n", cases[i].name,
 			cases[i].kind, cases[i].what);
 		ret = cases[i].run();
@@ -570,7 +577,7 @@ static int __init demo_init(void)
 		}
 		pr_info("end %s\n", cases[i].name);
 	}
-	if (!ret)
+	if (!ret && !only)
 		ret = free_early();
 out:
 	for (i = 0; i < ARRAY_SIZE(pages); i++)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A Spin model of mm/kasan/vmalloc_shadow.c: areas come and go on two CPUs, a
- * third reclaims. All areas are small: nothing is shared but the trap. In two
- * variants there is more, but slot 0 only, as more than that is too many states:
+ * A Spin model of mm/kasan/vmalloc_shadow.c, vmalloc_reclaim.c and vmalloc_trap.c:
+ * areas come and go on two CPUs, a third reclaims. All areas are small: nothing is
+ * shared but the trap. In two variants there is more, but slot 0 only, as more than
+ * that is too many states:
  *
  *   -DOTHERS  somebody else uses pages as well
  *   -DTRAPS   checks of bad accesses fault, and the handler sets the trap
@@ -24,8 +25,7 @@
  * The trap may be set where a flush is pending: what a TLB still has there reads as
  * poison, too, and its page is not freed before the flush.
  *
- * Labels are the steps that the code names. Memory is sequentially consistent
- * here; for the barriers there is Documentation/litmus-tests/kasan/.
+ * Memory is sequentially consistent here; for the barriers there is Documentation/litmus-tests/kasan/.
  */
 
 #define USERS	2
@@ -266,7 +266,7 @@ map_flushed:
 
 #ifdef TRAPS
 	/*
-	 * clear_trap(). Nothing says that this flush is pending, so no other
+	 * kasan_shadow_clear_trap(). Nothing says that this flush is pending, so no other
 	 * populate may look at the slot before: store.lock is kept.
 	 */
 map_trapped:
@@ -291,7 +291,7 @@ map_trap_flushed:
 map:
 	skip;
 	/*
-	 * set_none(): looks and sets with trap_lock held, which is one step here.
+	 * kasan_shadow_set_none(): looks and sets with trap_lock held, which is one step here.
 	 * Without store.lock only map_trap() sets a PTE, and that waits.
 	 */
 map_setting:
@@ -424,7 +424,7 @@ proctype reclaim()
 	byte s, upto, i;
 	byte page = NONE, batch;
 
-	/* shadow_reclaim_batch(): any pages of the list, in any order */
+	/* reclaim_batch(): any pages of the list, in any order */
 next_batch:
 	atomic { !lock -> lock = true; busy++; goto look }
 next_page:
@@ -440,7 +440,7 @@ look:		if
 			:: else -> goto reclaim_cleared
 			fi
 		fi;
-		/* shadow_unmap() */
+		/* kasan_shadow_unmap() */
 		page = pte[s];
 		if
 		:: count[page] == 1
@@ -557,7 +557,7 @@ end:	do
 #endif
 		fi;
 #ifndef NO_TRAP_LOCK
-		trap_lock = true	/* it is free: set_none() is one step */
+		trap_lock = true	/* it is free: to set what is none is one step */
 #endif
 	   }
 trap_setting:
