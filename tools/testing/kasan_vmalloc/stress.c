@@ -729,7 +729,10 @@ out:
 	return ret;
 }
 
-/* Parts of a sparse area are mapped, in turn unmapped, in the end all of it is freed. */
+/*
+ * Parts of a sparse area are mapped, in turn unmapped, in the end all of it is freed. It
+ * is accessible throughout as long as it lives, and not behind its end.
+ */
 static int op_sparse(struct worker *w)
 {
 	struct vm_struct *(*get)(unsigned long size, unsigned long flags) = (void *)get_vm_area_at;
@@ -753,11 +756,13 @@ static int op_sparse(struct worker *w)
 			break;
 		for (i = 0; i < nr; i++)
 			WRITE_ONCE(p[i * PAGE_SIZE + below(w, PAGE_SIZE)], 1);
-		/* without memory for it an unmap leaves what lies in a page of shadow as it was */
-		byte = shadow_byte_nofault(p + nr * PAGE_SIZE);
-		if (!byte && !w->phase->faults)
-			complain("sparse: %u pages at %lx: the page behind is accessible", nr,
-				 (unsigned long)p);
+		byte = shadow_byte_nofault(vm->addr + below(w, SZ_4M));
+		if (byte)
+			complain("sparse area at %lx: not all of it is accessible, but %02x",
+				 (unsigned long)vm->addr, byte);
+		if (!shadow_byte_nofault(vm->addr + SZ_4M))
+			complain("sparse area at %lx: the page behind it is accessible",
+				 (unsigned long)vm->addr);
 
 		/* the end of them, then the rest */
 		cut = 1 + below(w, nr - 1);
