@@ -418,7 +418,8 @@ static int share_set(const char *val, const struct kernel_param *kp)
 
 static int share_get(char *buffer, const struct kernel_param *kp)
 {
-	return sysfs_emit(buffer, "%lu\n", kasan_vmalloc_share == ULONG_MAX ? 0 : kasan_vmalloc_share);
+	return sysfs_emit(buffer, "%lu\n",
+			  kasan_vmalloc_share == ULONG_MAX ? 0 : kasan_vmalloc_share);
 }
 
 static const struct kernel_param_ops share_ops = {

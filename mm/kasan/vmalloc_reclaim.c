@@ -30,6 +30,7 @@
 /* Pages that the shrinker looks at for each that it is to give back. */
 #define SHADOW_SCAN_FACTOR	16
 
+/* See vmalloc_store.h. */
 DEFINE_MUTEX(kasan_reclaim_mutex);
 
 unsigned long kasan_shadow_idle_limit = ULONG_MAX;
@@ -192,6 +193,7 @@ static void trim(struct work_struct *work)
 	if (idle > limit)
 		kasan_shadow_reclaim(idle - (limit - limit / 8));
 }
+
 static DECLARE_WORK(trim_work, trim);
 
 /**

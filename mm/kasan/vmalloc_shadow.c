@@ -610,8 +610,8 @@ static void clear_out(unsigned long start, unsigned long end)
 	 * range that it lies in, or the flush is through.
 	 */
 	smp_rmb();
-	if (cleared ||
-	    (READ_ONCE(kasan_store.flush_end) > start && READ_ONCE(kasan_store.flush_start) < end)) {
+	if (cleared || (READ_ONCE(kasan_store.flush_end) > start &&
+			READ_ONCE(kasan_store.flush_start) < end)) {
 		kasan_shadow_flush(start, end);
 		count_event(KASAN_SHADOW_SHARE_FLUSHES);
 		kasan_shadow_free(&batch);

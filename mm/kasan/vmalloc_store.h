@@ -177,7 +177,7 @@ unsigned long kasan_shadow_nr_events(enum kasan_shadow_event event);
 extern void (*kasan_shadow_race)(void);
 static inline void race(void)
 {
-	void (*between)(void) = READ_ONCE(kasan_shadow_race);
+	typeof(kasan_shadow_race) between = READ_ONCE(kasan_shadow_race);
 
 	if (unlikely(between))
 		between();

@@ -195,7 +195,8 @@ static inline void __expect_object(struct kunit *test, int line, unsigned long d
 		kunit_skip(test, "Test requires " what);	\
 } while (0)
 
-#define NEEDS_CONFIG(test, symbol)	NEEDS(test, IS_ENABLED(symbol), #symbol "=y")
+#define NEEDS_CONFIG(test, CONFIG_symbol) \
+	NEEDS(test, IS_ENABLED(CONFIG_symbol), #CONFIG_symbol "=y")
 #define NEEDS_STORE(test)		NEEDS(test, !kasan_shadow_is_static(), "CONFIG_UML=n")
 
 /* Instead of a byte of shadow. */
