@@ -231,9 +231,11 @@ static int shadow_byte_nofault(const void *mem)
 	return byte;
 }
 
+/* What vrealloc() has cut off a large area has no shadow: who reads that sets a trap. */
 static bool is_poison(u8 byte)
 {
-	return byte == KASAN_VMALLOC_INVALID || byte == KASAN_VMALLOC_FREE;
+	return byte == KASAN_VMALLOC_INVALID || byte == KASAN_VMALLOC_FREE ||
+	       byte == KASAN_VMALLOC_ABSENT;
 }
 
 /* The first granule in [@from, @to) whose shadow is not @value, or @to. */
