@@ -289,7 +289,7 @@ static bool shadow_is_mapped(struct page *page)
  * more. It can have become that of another slot, whose areas took this
  * reference for one of theirs: then so does the tally.
  */
-VISIBLE_IF_KUNIT noinline void shadow_unget(struct page *page, int refs)
+static noinline void shadow_unget(struct page *page, int refs)
 {
 	struct pglist_data *pgdat = page_pgdat(page);
 

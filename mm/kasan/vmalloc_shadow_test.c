@@ -1435,7 +1435,7 @@ static void hold_up(void)
 	if (!us || get_random_u32_below(DELAY_ONE_IN))
 		return;
 	us = get_random_u32_inclusive(1, us);
-	/* RCU would warn */
+	/* A task that sleeps under RCU makes it warn. */
 	if (preemptible() && !rcu_preempt_depth())
 		usleep_range(us, us);
 	else

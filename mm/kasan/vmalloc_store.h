@@ -7,7 +7,6 @@
 #ifndef __MM_KASAN_VMALLOC_STORE_H
 #define __MM_KASAN_VMALLOC_STORE_H
 
-#include <kunit/visibility.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
@@ -150,13 +149,10 @@ static inline bool flush_pending(unsigned long addr)
 	return addr >= kasan_store.flush_start && addr < kasan_store.flush_end;
 }
 
-/* vmalloc_shadow.c; tests have stubs in the place of the first three */
+/* vmalloc_shadow.c; tests have stubs in the place of these */
 struct page *kasan_shadow_alloc_page(gfp_t gfp);
 pte_t *kasan_shadow_alloc_slot(unsigned long addr, gfp_t gfp);
 void kasan_shadow_flush(unsigned long start, unsigned long end);
-#if IS_ENABLED(CONFIG_KUNIT)
-void shadow_unget(struct page *page, int refs);
-#endif
 
 /* vmalloc_trap.c */
 unsigned long kasan_shadow_set_none(pte_t *slot, unsigned long addr, unsigned long end, pte_t pte);

@@ -125,8 +125,8 @@ static bool map_trap(unsigned long addr)
  * @shadow: the address that faulted
  * @is_write: by a write
  *
- * If a check faulted because there is no shadow, set a trap, see "what a slot
- * names" in vmalloc_shadow.c. If a page table is missing, only print which address was accessed.
+ * If a check faulted because there is no shadow, set a trap, see "what a slot names" in
+ * vmalloc_shadow.c. If a page table is missing, only print which address was accessed.
  *
  * Context: Any.
  * Return: true if the instruction that faulted has to run again.
