@@ -4,7 +4,7 @@
 
 export BASE KSRC ARCH O J ACCEL SMP MEM PARAMS TIMEOUT V DURATION SEED SCENARIOS
 
-.PHONY: help run check check-all bench stress series apply lint model matrix bisect-check shell kernel tree paths refresh setup clean
+.PHONY: help run check check-all bench stress series apply lint model matrix bisect-check port shell kernel tree paths refresh setup clean
 .NOTPARALLEL:
 
 help:
@@ -19,7 +19,7 @@ help:
 #|   make stress   threads, loops and DIMMs that allocate, fail, free, purge, reclaim and access what they must not, on 4 CPUs, while
 #|                 the kernel checks itself as hard as it can
 #|   make series   the patches, with a cover letter and as an mbox, in out/series
-#|   make apply    KSRC=PATH: the series as commits on a branch of your own git tree of 6.12.y
+#|   make apply    KSRC=PATH: the series as commits on a branch of your own git tree of BASE.y
 #|   make lint     what the kernel's own tools say of the series
 #|   make matrix   boot it in many ways, with both KUnit suites in each; ends with a table
 #|   make model    prove the rules on the states of a shadow page in a Spin model; its mutants have to break them
@@ -27,11 +27,12 @@ help:
 #|   make shell    the same kernel with a busybox shell
 #|   make kernel   build only                    make tree     assemble only
 #|   make paths    tree=, build=, image=         make refresh  bring edits of the assembled tree back to here
+#|   make port     FROM=7.3: carry to BASE what changed in the patches of base FROM since the last commit
 #|   make clean    remove out/
 #|
 #| Variables, with their defaults
-#|   BASE=6.12     which kernel; patches/ has a directory for each
-#|   KSRC=         a 6.12.y tree of your own, instead of the Debian package; only make apply writes to it
+#|   BASE=6.12     which kernel, or 7.3; then all of it is in out/7.3
+#|   KSRC=         a tree of BASE.y of your own, instead of the Debian package; only make apply writes to it
 #|   ARCH=x86_64   or arm64 (make check: both), s390, powerpc, arm, riscv, um (the last two: make check, make kernel)
 #|   O=out (where everything is built)   J=(all CPUs)   V= (1: show the output of each step)
 #|   ACCEL=tcg     or kvm    SMP=2    MEM=2G    TIMEOUT=300 (seconds until a guest is taken to hang)
@@ -77,6 +78,9 @@ matrix: tree
 
 bisect-check: tree
 	scripts/bisect-check
+
+port: setup
+	scripts/port $(FROM)
 
 shell: kernel
 	scripts/run shell

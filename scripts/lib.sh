@@ -20,7 +20,8 @@ die() {
 
 number() { [[ $2 =~ ^[1-9][0-9]*$ ]] || die 2 "$1=$2 is not a number"; }
 
-BASE=${BASE:-6.12}
+default_base=6.12
+export BASE=${BASE:-$default_base}
 ARCH=${ARCH:-x86_64}
 J=${J:-$(nproc)}
 ACCEL=${ACCEL:-tcg}
@@ -29,7 +30,7 @@ MEM=${MEM:-2G}
 TIMEOUT=${TIMEOUT:-300}
 V=${V:-}
 
-[ -d "$root/patches/$BASE" ] || die 2 "BASE=$BASE: no patches for it; there are: $(ls "$root/patches")"
+[ -f "$root/patches/$BASE/base" ] || die 2 "BASE=$BASE: no patches for it; there are:$(cd "$root/patches" && for base in */base; do printf ' %s' "${base%/base}"; done)"
 testing=$root/tools/testing/kasan_vmalloc
 [ -f "$testing/arch-$ARCH.config" ] ||
 	die 2 "ARCH=$ARCH: not supported; there are: $(cd "$testing" && echo arch-*.config | sed 's/arch-//g; s/\.config//g')"
@@ -39,7 +40,10 @@ number J "$J"
 number SMP "$SMP"
 number TIMEOUT "$TIMEOUT"
 
-out=$(realpath -m "${O:-$root/out}")
+top=$(realpath -m "${O:-$root/out}") out=$top
+# shellcheck disable=SC2034 # for those who source this
+dl=$top/dl
+[ "$BASE" = "$default_base" ] || out+=/$BASE
 tree=$out/tree
 log=$out/log/$ARCH
 # shellcheck disable=SC2034 # for those who source this
@@ -134,9 +138,11 @@ wanted() {
 	esac
 	[[ $1 != base-* ]] || { tests=${tests/tests.config/}; tests=${tests/history.config/}; }
 	# What a fragment does without, as an architecture does not have it, is named in it.
-	local fragments without
-	# shellcheck disable=SC2086 # a list
-	fragments=$(cd "$testing" && cat common.config $mode $tests "arch-$ARCH.config")
+	local fragments without fragment
+	fragments=$(cd "$testing" && for fragment in common.config $mode $tests "arch-$ARCH.config"; do
+		cat "$fragment"
+		[ ! -e "$BASE/$fragment" ] || cat "$BASE/$fragment"
+	done)
 	without=$(sed -n 's/^# without: //p' <<<"$fragments" | paste -sd' ')
 	grep -vE "^CONFIG_(${without// /|})=" <<<"$fragments"
 }
@@ -158,6 +164,9 @@ progress() {
 	done
 	printf '  %5d%s steps, %d:%02d   \n' "$done" "${total:+/$done}" $((SECONDS / 60)) $((SECONDS % 60))
 }
+
+# The commit of the assembled tree that takes the base's own vmalloc shadow out. What is before it is a backport.
+strip_commit() { git -C "$tree" log --format=%H -F --grep="$(head -n 1 "$root/patches/strip.msg")" base..kasan_vmalloc | tail -n 1; }
 
 # Have the unmodified base in out/base, beside the assembled tree.
 base_tree() {

@@ -79,7 +79,7 @@ static noinline void fill_long_shadow(u8 *shadow, u8 value, size_t nr)
 	for (; nr > SHADOW_STRIDE; nr -= SHADOW_STRIDE) {
 		fill_shadow(shadow, value, SHADOW_STRIDE);
 		shadow += SHADOW_STRIDE;
-		cond_resched();
+		kasan_shadow_resched();
 	}
 	fill_shadow(shadow, value, nr);
 }
@@ -235,7 +235,8 @@ int kasan_populate_vmalloc(struct vmap_area *va, gfp_t gfp)
 		return 0;
 	}
 
-	if (is_large(va->vm)) {
+	/* Rule 6: sharing takes flushes, and who may not block does not wait for one. */
+	if (is_large(va->vm) && gfpflags_allow_blocking(gfp)) {
 		va->flags |= KASAN_VMAP_LARGE;
 		ret = populate_large(start, end - start, va->vm, gfp);
 	} else {

@@ -28,7 +28,7 @@ static __always_inline bool has_shadow(const void *mem)
 {
 	unsigned long addr = (unsigned long)kasan_reset_tag(mem);
 
-	return kasan_arch_is_ready() &&
+	return kasan_vmalloc_ready() &&
 	       (likely(addr >= VMALLOC_START && addr < VMALLOC_END) ||
 		is_vmalloc_or_module_addr(mem));
 }

@@ -38,6 +38,7 @@
 
 #include "../slab.h"
 #include "kasan.h"
+#include "vmalloc.h"
 #include "vmalloc_history.h"
 
 #undef MODULE_PARAM_PREFIX
@@ -130,7 +131,8 @@ static void save_track(struct kasan_track *track)
 	bool can_alloc = IS_ENABLED(CONFIG_PREEMPT_RT) ? preemptible() : !in_hardirq();
 
 	kasan_set_track(track, !history ? 0 :
-			kasan_save_stack(0, can_alloc ? STACK_DEPOT_FLAG_CAN_ALLOC : 0));
+			kasan_save_stack(can_alloc ? GFP_NOWAIT : 0,
+					 can_alloc ? STACK_DEPOT_FLAG_CAN_ALLOC : 0));
 }
 
 static void make_object(struct kasan_vmalloc_object *obj, const void *start,
@@ -176,7 +178,7 @@ void kasan_record_vmalloc(const void *start, unsigned long size,
 {
 	struct kasan_vmalloc_object obj;
 
-	if (!history || !is_vmalloc_or_module_addr(start))
+	if (!history || !has_shadow(start))
 		return;
 	make_object(&obj, start, freed ? accessible(start, size) : size, kind, freed);
 	obj.info = freed ? KASAN_VM_FREED : 0;
@@ -298,7 +300,7 @@ void __kasan_free_vm_struct(struct vm_struct *vm)
 	struct kasan_vmalloc_object obj;
 	u8 state;
 
-	if (!history || vm->kasan.flags & KASAN_VM_FREED) {
+	if (!history || !kasan_vmalloc_ready() || vm->kasan.flags & KASAN_VM_FREED) {
 		kfree(vm);
 		return;
 	}
@@ -316,7 +318,7 @@ void __kasan_free_vm_struct(struct vm_struct *vm)
 	if (!free_meta ||
 	    copy_from_kernel_nofault(&obj.free, &free_meta->free_track, sizeof(obj.free)) ||
 	    get_kernel_nofault(state, shadow) || state != KASAN_SLAB_FREE_META ||
-	    obj.free.pid != current->pid)
+	    obj.free.pid != current->pid || !obj.free.stack)
 		save_track(&obj.free);
 	kasan_enable_current();
 	if (nr)
@@ -487,7 +489,8 @@ void kasan_set_vmalloc_module(const void *addr, const char *name)
 {
 	struct vm_struct *vm = find_vm_area(addr);
 
-	if (vm)
+	/* Huge pages are for execmem's cache, where the code of many modules is. */
+	if (vm && !(vm->flags & VM_ALLOW_HUGE_VMAP))
 		vm->kasan.module = keep_module_name(name);
 }
 

@@ -94,9 +94,9 @@
 #include <linux/percpu.h>
 #include <linux/pgalloc.h>
 #include <linux/rcupdate.h>
-#include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
+#include <linux/vmalloc.h>
 
 #include <asm/tlbflush.h>
 
@@ -171,10 +171,11 @@ static __always_inline void tally_add(struct shadow_tally *tally, struct pglist_
 }
 
 /* Between two tables of a long walk. */
-static void end_table(struct shadow_tally *tally)
+static void end_table(struct shadow_tally *tally, bool may_block)
 {
 	tally_flush(tally);
-	cond_resched();
+	if (may_block)
+		cond_resched();
 }
 
 /* The part of [@addr, @end) that one table has slots for ends here. */
@@ -217,18 +218,12 @@ static __always_inline void next_slot(struct shadow_walk *w)
  */
 static pmd_t *alloc_tables(unsigned long addr, gfp_t gfp, pte_t **slot)
 {
-	unsigned int scope = 0;
+	unsigned int scope = memalloc_apply_gfp_scope(gfp);
 	pgtbl_mod_mask mask = 0;
 	pgd_t *pgd = pgd_offset_k(addr);
 	p4d_t *p4d;
 	pud_t *pud;
 	pmd_t *pmd = NULL;
-
-	if (!(gfp & __GFP_IO))
-		scope = PF_MEMALLOC_NOIO;
-	else if (!(gfp & __GFP_FS))
-		scope = PF_MEMALLOC_NOFS;
-	scope = memalloc_flags_save(scope);
 
 	p4d = p4d_alloc_track(&init_mm, pgd, addr, &mask);
 	if (!p4d)
@@ -240,7 +235,7 @@ static pmd_t *alloc_tables(unsigned long addr, gfp_t gfp, pte_t **slot)
 	if (pmd && slot)
 		*slot = pte_alloc_kernel_track(pmd, addr, &mask);
 out:
-	memalloc_flags_restore(scope);
+	memalloc_restore_scope(scope);
 	if (mask & ARCH_PAGE_TABLE_SYNC_MASK)
 		arch_sync_kernel_mappings(addr, addr + PAGE_SIZE);
 	return pmd;
@@ -373,6 +368,29 @@ static void shadow_put(struct page *page, struct shadow_tally *released)
 		tally_add(released, pgdat);
 }
 
+static __always_inline void put_pages(unsigned long start, unsigned long end,
+				       bool large, bool may_block)
+{
+	struct shadow_tally released = { .event = KASAN_SHADOW_RELEASED };
+	struct shadow_walk w;
+	pte_t pte;
+
+	for (begin_walk(&w, start, end); w.addr < end; next_slot(&w)) {
+		if (unlikely(IS_ALIGNED(w.addr, PMD_SIZE)))
+			end_table(&released, may_block);
+		if (likely(w.slot)) {
+			pte = ptep_get_lockless(w.slot);
+			if (likely(pte_is_own(pte))) {
+				shadow_put(pte_page(pte), &released);
+				continue;
+			}
+			WARN_ONCE(pte_is_zeroes(pte), "shadow at %lx is still zeroes", w.addr);
+		}
+		WARN_ONCE(!large, "no shadow at %lx", w.addr);
+	}
+	tally_flush(&released);
+}
+
 /* A page of poison, or NULL. */
 struct page *kasan_shadow_alloc_page(gfp_t gfp)
 {
@@ -419,17 +437,41 @@ static void shadow_enter(struct page *page, unsigned long addr)
 	count_event(KASAN_SHADOW_POPULATED);
 }
 
+/* How often who may not block tries for the lock. Flushes apart it is held for short. */
+#define LOCK_TRIES	1000
+
+static bool lock_store(bool may_block)
+{
+	int tries;
+
+	if (may_block) {
+		spin_lock(&kasan_store.lock);
+		return true;
+	}
+	for (tries = 0; tries < LOCK_TRIES; tries++) {
+		if (spin_trylock(&kasan_store.lock))
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
 /*
- * Get the page of @slot, or else map @page, from alloc_spare(), there.
+ * Get the page of @slot, or else map *@spare, from alloc_spare(), there, and set that
+ * to NULL.
  *
- * Return: true if @page was used.
+ * Return: false if it could not, as the caller may not block. Rule 6: such a one waits
+ * for no other CPU, by a flush or for the lock, whose owner may be in a flush. It may
+ * have interrupts off, or hold a lock that another CPU with interrupts off wants.
  */
-static noinline bool shadow_map(pte_t *slot, unsigned long addr,
-				struct page *page, struct shadow_tally *revived)
+static noinline bool shadow_map(pte_t *slot, unsigned long addr, struct page **spare,
+				bool may_block, struct shadow_tally *revived)
 {
 	unsigned long seen = 0;
+	bool ret = false;
 
-	spin_lock(&kasan_store.lock);
+	if (!lock_store(may_block))
+		return false;
 	count_event(KASAN_SHADOW_LOCKED);
 
 	/*
@@ -440,6 +482,8 @@ static noinline bool shadow_map(pte_t *slot, unsigned long addr,
 	 */
 	while (pte_none(ptep_get(slot)) && flush_pending(addr) &&
 	       seen != kasan_store.nr_cleared) {
+		if (!may_block)
+			goto unlock;
 		seen = kasan_store.nr_cleared;
 		spin_unlock(&kasan_store.lock);
 		race();
@@ -449,26 +493,30 @@ static noinline bool shadow_map(pte_t *slot, unsigned long addr,
 		spin_lock(&kasan_store.lock);
 	}
 
-	if (shadow_get(slot, revived)) {
-		spin_unlock(&kasan_store.lock);
-		return false;
-	}
+	ret = shadow_get(slot, revived);
+	if (ret)
+		goto unlock;
 
 	if (IS_ENABLED(CONFIG_KASAN_VMALLOC_DEBUG))
 		WARN_ONCE(pte_none(ptep_get(slot)) && flush_pending(addr) &&
 			  seen != kasan_store.nr_cleared,
 			  "shadow mapped at %lx with a flush pending", addr);
 
-	shadow_enter(page, addr);
 	/* (A): the poison before the PTE. Pairs with shadow_get(). */
 	smp_wmb();
 	while (!kasan_shadow_set_none(slot, addr, addr + PAGE_SIZE,
-				      pfn_pte(page_to_pfn(page), PAGE_KERNEL)))
+				      pfn_pte(page_to_pfn(*spare), PAGE_KERNEL))) {
+		if (!may_block)
+			goto unlock;
 		kasan_shadow_clear_trap(slot, addr);
-	page_ref_unfreeze(page, 1 + SHADOW_AREA_REF);
+	}
+	shadow_enter(*spare, addr);
+	page_ref_unfreeze(*spare, 1 + SHADOW_AREA_REF);
+	*spare = NULL;
+	ret = true;
+unlock:
 	spin_unlock(&kasan_store.lock);
-
-	return true;
+	return ret;
 }
 
 /**
@@ -480,13 +528,15 @@ static noinline bool shadow_map(pte_t *slot, unsigned long addr,
  * Pages that are not there yet are mapped, filled with poison. The area then
  * holds a reference on each page of the range until kasan_shadow_put().
  *
- * Context: Process context, sleeps if @gfp lets it. Takes no lock as long as
- * the pages are there.
- * Return: 0, or -ENOMEM with no reference held.
+ * Context: Process context, sleeps if @gfp lets it, else atomic, too. Takes no lock as
+ * long as the pages are there.
+ * Return: 0, or -ENOMEM with no reference held; who may not block gets that also where
+ * a page can only be mapped after a TLB flush, or somebody holds the lock.
  */
 int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
 {
 	struct shadow_tally revived = { .event = KASAN_SHADOW_REVIVED };
+	bool may_block = gfpflags_allow_blocking(gfp);
 	struct page *spare = NULL;
 	struct shadow_walk w;
 
@@ -494,7 +544,7 @@ int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
 
 	for (begin_walk(&w, start, end); w.addr < end; next_slot(&w)) {
 		if (unlikely(IS_ALIGNED(w.addr, PMD_SIZE)))
-			end_table(&revived);
+			end_table(&revived, may_block);
 		if (unlikely(!w.slot)) {
 			w.slot = kasan_shadow_alloc_slot(w.addr, gfp);
 			if (!w.slot)
@@ -506,10 +556,8 @@ int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
 
 		if (!spare)
 			spare = alloc_spare(gfp);
-		if (!spare)
+		if (!spare || !shadow_map(w.slot, w.addr, &spare, may_block, &revived))
 			break;
-		if (shadow_map(w.slot, w.addr, spare, &revived))
-			spare = NULL;
 	}
 
 	tally_flush(&revived);
@@ -527,7 +575,7 @@ int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
 
 	/* Rule 5: a populate that fails holds nothing afterwards. */
 	count_event(KASAN_SHADOW_FAILED);
-	kasan_shadow_put(start, w.addr, false);
+	put_pages(start, w.addr, false, may_block);
 	return -ENOMEM;
 }
 
@@ -545,24 +593,7 @@ int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)
  */
 void kasan_shadow_put(unsigned long start, unsigned long end, bool large)
 {
-	struct shadow_tally released = { .event = KASAN_SHADOW_RELEASED };
-	struct shadow_walk w;
-	pte_t pte;
-
-	for (begin_walk(&w, start, end); w.addr < end; next_slot(&w)) {
-		if (unlikely(IS_ALIGNED(w.addr, PMD_SIZE)))
-			end_table(&released);
-		if (likely(w.slot)) {
-			pte = ptep_get_lockless(w.slot);
-			if (likely(pte_is_own(pte))) {
-				shadow_put(pte_page(pte), &released);
-				continue;
-			}
-			WARN_ONCE(pte_is_zeroes(pte), "shadow at %lx is still zeroes", w.addr);
-		}
-		WARN_ONCE(!large, "no shadow at %lx", w.addr);
-	}
-	tally_flush(&released);
+	put_pages(start, end, large, true);
 }
 
 /*
@@ -582,7 +613,7 @@ static void clear_out(unsigned long start, unsigned long end)
 
 	for (begin_walk(&w, start, end); w.addr < end; next_slot(&w)) {
 		if (IS_ALIGNED(w.addr, PMD_SIZE))
-			end_table(&revived);
+			end_table(&revived, true);
 		if (!w.slot || likely(pte_none(ptep_get_lockless(w.slot))))
 			continue;
 
@@ -628,7 +659,7 @@ static void clear_out(unsigned long start, unsigned long end)
  * All of them are none, but for pages that cannot be given back, on which the area
  * then holds a reference. kasan_shadow_put() drops these.
  *
- * Context: Process context, sleeps if @gfp lets it.
+ * Context: Process context, sleeps.
  * Return: 0, or -ENOMEM with no reference held.
  */
 int kasan_shadow_reserve(unsigned long start, unsigned long end, bool sparse, gfp_t gfp)
@@ -698,9 +729,13 @@ void kasan_shadow_set(unsigned long start, unsigned long end, u8 value)
 	pte_t pte;
 
 	for (begin_walk(&w, start, end); w.addr < end; next_slot(&w)) {
-		/* Some who have only such pages may not sleep, and are small. */
-		if (IS_ALIGNED(w.addr, PMD_SIZE) && end - start > PMD_SIZE)
-			cond_resched();
+		/* Some who have only such pages may not sleep. */
+		if (IS_ALIGNED(w.addr, PMD_SIZE) && end - start > PMD_SIZE) {
+			if (changed)
+				cond_resched();
+			else
+				kasan_shadow_resched();
+		}
 		if (!w.slot || slot_is_shared(w.slot)) {
 			nr = set_table(w.addr, table_end(w.addr, end), value);
 			changed += nr;

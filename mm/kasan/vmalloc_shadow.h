@@ -8,6 +8,9 @@
 #ifndef __MM_KASAN_VMALLOC_SHADOW_H
 #define __MM_KASAN_VMALLOC_SHADOW_H
 
+#include <linux/preempt.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/types.h>
 
@@ -49,6 +52,17 @@ struct kasan_shadow_stats {
 static inline bool kasan_shadow_is_static(void)
 {
 	return IS_ENABLED(CONFIG_UML);
+}
+
+/*
+ * In the midst of long work. Some who have much shadow to set may not sleep, as it was
+ * populated for them with a gfp mask that says so. That mask is not known any more, so
+ * this offers to reschedule only where it can tell that it may.
+ */
+static inline void kasan_shadow_resched(void)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_COUNT) && preemptible() && !rcu_preempt_depth())
+		cond_resched();
 }
 
 int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp);

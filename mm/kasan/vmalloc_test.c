@@ -24,6 +24,7 @@
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
+#include <linux/prandom.h>
 #include <linux/random.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
@@ -1227,7 +1228,7 @@ static void percpu_chunk_gone(struct kunit *test)
 	unsigned long addr;
 
 	NEEDS_CONFIG(test, CONFIG_KASAN_VMALLOC_HISTORY);
-	vms = pcpu_get_vm_areas(&offset, &size, 1, PAGE_SIZE);
+	vms = pcpu_get_vm_areas(&offset, &size, 1, PAGE_SIZE, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, vms);
 	addr = (unsigned long)kasan_reset_tag(vms[0]->addr);
 	KUNIT_EXPECT_EQ(test, kasan_vmalloc_find(&f, addr + 1000), KASAN_VMALLOC_IN_PERCPU);

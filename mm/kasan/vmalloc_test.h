@@ -367,10 +367,11 @@ static inline unsigned long fresh_space(void)
 	unsigned long middle = VMALLOC_START + (VMALLOC_END - VMALLOC_START) / 2;
 
 	/*
-	 * So much memory that its shadow takes a table of its own, and that no
-	 * test takes more.
+	 * So much memory that its shadow takes tables of its own, and that no test
+	 * takes more.
 	 */
-	unsigned long step = max(PMD_SIZE << KASAN_SHADOW_SCALE_SHIFT, SZ_16M);
+	unsigned long step = max3(PMD_SIZE << KASAN_SHADOW_SCALE_SHIFT, (unsigned long)SZ_16M,
+				  512 * KASAN_MEMORY_PER_SHADOW_PAGE);
 	unsigned long space = round_up(middle, step) + kasan_test_spaces++ * step;
 
 	if (space < middle || space + step > VMALLOC_END)
