@@ -369,7 +369,7 @@ static void shadow_put(struct page *page, struct shadow_tally *released)
 }
 
 static __always_inline void put_pages(unsigned long start, unsigned long end,
-				       bool large, bool may_block)
+				      bool large, bool may_block)
 {
 	struct shadow_tally released = { .event = KASAN_SHADOW_RELEASED };
 	struct shadow_walk w;
@@ -530,7 +530,7 @@ unlock:
  *
  * Context: Process context, sleeps if @gfp lets it, else atomic, too. Takes no lock as
  * long as the pages are there.
- * Return: 0, or -ENOMEM with no reference held; who may not block gets that also where
+ * Return: 0, or -ENOMEM with no reference held; if @gfp does not let it block, also where
  * a page can only be mapped after a TLB flush, or somebody holds the lock.
  */
 int kasan_shadow_get(unsigned long start, unsigned long end, gfp_t gfp)

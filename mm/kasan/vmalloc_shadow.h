@@ -55,9 +55,9 @@ static inline bool kasan_shadow_is_static(void)
 }
 
 /*
- * In the midst of long work. Some who have much shadow to set may not sleep, as it was
- * populated for them with a gfp mask that says so. That mask is not known any more, so
- * this offers to reschedule only where it can tell that it may.
+ * In the midst of long work. The gfp mask with which the shadow was populated, and which
+ * may forbid to block, is not known here, so this offers to reschedule only where it can
+ * tell that it may.
  */
 static inline void kasan_shadow_resched(void)
 {

@@ -23,6 +23,7 @@
 #include <linux/percpu.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
+#include <linux/version.h>
 
 #include <asm/irq_regs.h>
 
@@ -124,6 +125,15 @@ static void stop(void)
 	}
 }
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+static void hrtimer_setup(struct hrtimer *timer, enum hrtimer_restart (*function)(struct hrtimer *),
+			  clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = function;
+}
+#endif
+
 static int __init gap_init(void)
 {
 	int cpu;
@@ -132,9 +142,7 @@ static int __init gap_init(void)
 		struct meter *meter = per_cpu_ptr(&meters, cpu);
 		struct task_struct *task;
 
-		hrtimer_init(&meter->timer, CLOCK_MONOTONIC,
-			     HRTIMER_MODE_REL_PINNED);
-		meter->timer.function = tick;
+		hrtimer_setup(&meter->timer, tick, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED);
 		task = kthread_create_on_cpu(measure, meter, cpu, "gap/%u");
 		if (IS_ERR(task)) {
 			stop();
