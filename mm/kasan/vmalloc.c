@@ -79,7 +79,11 @@ static noinline void fill_long_shadow(u8 *shadow, u8 value, size_t nr)
 	for (; nr > SHADOW_STRIDE; nr -= SHADOW_STRIDE) {
 		fill_shadow(shadow, value, SHADOW_STRIDE);
 		shadow += SHADOW_STRIDE;
-		kasan_shadow_resched();
+		/* So much is not freed where one may not sleep. */
+		if (value == KASAN_VMALLOC_FREE)
+			cond_resched();
+		else
+			kasan_shadow_resched();
 	}
 	fill_shadow(shadow, value, nr);
 }
@@ -106,12 +110,14 @@ static_assert(THREAD_SIZE < SZ_1M);
 
 /*
  * Not blocks of vm_map_ram() and per-cpu memory: they have no vm_struct of their own,
- * and their shadow is set piece by piece. Not modules: instrumented code poisons the
+ * and their shadow is set piece by piece. So is that of execmem_vmap(), which has
+ * VM_ALLOC but is not from vmalloc(). Not modules: instrumented code poisons the
  * redzones of their variables.
  */
 static bool is_large(const struct vm_struct *vm)
 {
 	return vm && vm->requested_size >= kasan_vmalloc_share &&
+	       (vm->flags & (VM_ALLOC | VM_UNINITIALIZED)) != VM_ALLOC &&
 	       !(vm->flags & VM_FLUSH_RESET_PERMS) && is_vmalloc_addr(vm->addr);
 }
 

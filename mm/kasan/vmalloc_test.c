@@ -1018,6 +1018,7 @@ static void aux_stacks(struct kunit *test)
 		struct with_rcu *p = who_allocates(sizeof(*p));
 
 		KUNIT_ASSERT_NOT_NULL(test, p);
+		KUNIT_ASSERT_TRUE(test, wq || !i);
 		INIT_WORK(&p->work, free_with_work);
 		who_queues(p, wq);
 		/* until vfree() has returned, which completes the record last */

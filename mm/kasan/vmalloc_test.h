@@ -440,6 +440,14 @@ static inline void make_table(unsigned long space)
 	release(page, page + PAGE_SIZE);
 }
 
+static inline void make_tables(unsigned long space, unsigned long size)
+{
+	unsigned long addr;
+
+	for (addr = space; addr < space + size; addr += TABLE_SPACE)
+		make_table(addr);
+}
+
 static bool multishot;
 
 static inline int vmalloc_test_suite_init(struct kunit_suite *suite)
