@@ -80,10 +80,7 @@ static noinline void fill_long_shadow(u8 *shadow, u8 value, size_t nr)
 		fill_shadow(shadow, value, SHADOW_STRIDE);
 		shadow += SHADOW_STRIDE;
 		/* So much is not freed where one may not sleep. */
-		if (value == KASAN_VMALLOC_FREE)
-			cond_resched();
-		else
-			kasan_shadow_resched();
+		kasan_shadow_resched(value == KASAN_VMALLOC_FREE);
 	}
 	fill_shadow(shadow, value, nr);
 }

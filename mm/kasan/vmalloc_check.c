@@ -141,7 +141,7 @@ void kasan_shadow_check_poison(unsigned long start, unsigned long end, const cha
 			      start, *bad))
 			return;
 		if (IS_ALIGNED((unsigned long)shadow, SZ_1M))
-			kasan_shadow_resched();
+			kasan_shadow_resched(false);
 	}
 }
 #endif

@@ -729,13 +729,9 @@ void kasan_shadow_set(unsigned long start, unsigned long end, u8 value)
 	pte_t pte;
 
 	for (begin_walk(&w, start, end); w.addr < end; next_slot(&w)) {
-		/* Some who have only such pages may not sleep. */
-		if (IS_ALIGNED(w.addr, PMD_SIZE) && end - start > PMD_SIZE) {
-			if (changed)
-				cond_resched();
-			else
-				kasan_shadow_resched();
-		}
+		/* An area that shares may sleep, one that has only pages of its own perhaps not. */
+		if (IS_ALIGNED(w.addr, PMD_SIZE) && end - start > PMD_SIZE)
+			kasan_shadow_resched(changed);
 		if (!w.slot || slot_is_shared(w.slot)) {
 			nr = set_table(w.addr, table_end(w.addr, end), value);
 			changed += nr;

@@ -55,13 +55,13 @@ static inline bool kasan_shadow_is_static(void)
 }
 
 /*
- * In the midst of long work. The gfp mask with which the shadow was populated, and which
- * may forbid to block, is not known here, so this offers to reschedule only where it can
- * tell that it may.
+ * In the midst of long work: offer to reschedule if the caller is known to let that happen.
+ * If it is not, as the gfp mask with which the shadow was populated can forbid it and is
+ * gone, then only where the context tells.
  */
-static inline void kasan_shadow_resched(void)
+static inline void kasan_shadow_resched(bool may_block)
 {
-	if (IS_ENABLED(CONFIG_PREEMPT_COUNT) && preemptible() && !rcu_preempt_depth())
+	if (may_block || (IS_ENABLED(CONFIG_PREEMPT_COUNT) && preemptible() && !rcu_preempt_depth()))
 		cond_resched();
 }
 
