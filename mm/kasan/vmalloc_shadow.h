@@ -61,7 +61,9 @@ static inline bool kasan_shadow_is_static(void)
  */
 static inline void kasan_shadow_resched(bool may_block)
 {
-	if (may_block || (IS_ENABLED(CONFIG_PREEMPT_COUNT) && preemptible() && !rcu_preempt_depth()))
+	if (IS_ENABLED(CONFIG_PREEMPT_COUNT) && preemptible() && !rcu_preempt_depth())
+		may_block = true;
+	if (may_block)
 		cond_resched();
 }
 
