@@ -176,6 +176,9 @@ base_tree() {
 	step 6 base git -C "$tree" worktree add --detach "$out/base" base
 }
 
+# new_files DIR: the files that the patches there are about
+new_files() { sed -n 's|^diff --git a/.* b/||p' "$1"/*.patch | LC_ALL=C sort -u; }
+
 # work_tree DIR COMMIT [REPO]: another worktree of the assembled tree, or of REPO, and without REPO's hooks. In it is what the
 # strip looks at and where the series has its files, as each step looks at all that there is; git am brings what else a patch
 # is for. It goes when the script ends, or with drop_work_tree.
