@@ -38,6 +38,21 @@ unsigned long kasan_shadow_nr_events(enum kasan_shadow_event event)
 }
 
 /**
+ * kasan_shadow_nr_idle - how many pages are idle
+ *
+ * Context: Any.
+ * Return: the number, exact when nothing is under way, else off by what is.
+ */
+unsigned long kasan_shadow_nr_idle(void)
+{
+	long idle = kasan_shadow_nr_events(KASAN_SHADOW_RELEASED) -
+		    kasan_shadow_nr_events(KASAN_SHADOW_REVIVED) -
+		    kasan_shadow_nr_events(KASAN_SHADOW_RECLAIMED);
+
+	return max(idle, 0L);
+}
+
+/**
  * kasan_shadow_read_stats - read the counters
  * @stats: the structure to fill in
  *

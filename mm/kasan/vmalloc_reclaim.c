@@ -36,21 +36,6 @@ DEFINE_MUTEX(kasan_reclaim_mutex);
 unsigned long kasan_shadow_idle_limit = ULONG_MAX;
 
 /**
- * kasan_shadow_nr_idle - how many pages are idle
- *
- * Context: Any.
- * Return: the number, exact when nothing is under way, else off by what is.
- */
-unsigned long kasan_shadow_nr_idle(void)
-{
-	long idle = kasan_shadow_nr_events(KASAN_SHADOW_RELEASED) -
-		    kasan_shadow_nr_events(KASAN_SHADOW_REVIVED) -
-		    kasan_shadow_nr_events(KASAN_SHADOW_RECLAIMED);
-
-	return max(idle, 0L);
-}
-
-/**
  * kasan_shadow_unmap - take a page that is idle out of its slot
  * @page: a page of the store
  * @pending: tell other CPUs that a flush of this slot is pending

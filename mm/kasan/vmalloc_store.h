@@ -162,10 +162,10 @@ void kasan_shadow_clear_trap(pte_t *slot, unsigned long addr);
 bool kasan_shadow_unmap(struct page *page, bool pending);
 void kasan_shadow_free(struct list_head *batch);
 void kasan_shadow_trim_later(void);
-unsigned long kasan_shadow_nr_idle(void);
 extern unsigned long kasan_shadow_idle_limit;	/* in pages */
 
 /* vmalloc_check.c */
+unsigned long kasan_shadow_nr_idle(void);
 unsigned long kasan_shadow_nr_events(enum kasan_shadow_event event);
 
 #ifdef CONFIG_KASAN_VMALLOC_DEBUG

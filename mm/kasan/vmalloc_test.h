@@ -406,10 +406,10 @@ static noinline __maybe_unused void *vmalloc_at(unsigned long addr, unsigned lon
 	return p;
 }
 
-/* Also where large areas would share their shadow. */
+/* Also where large areas would share their shadow. The flag takes arm seconds to flush. */
 static noinline __maybe_unused void *vmalloc_own_at(unsigned long addr, unsigned long size)
 {
-	return vmalloc_flags_at(addr, size, VM_FLUSH_RESET_PERMS);
+	return vmalloc_flags_at(addr, size, size < kasan_vmalloc_share ? 0 : VM_FLUSH_RESET_PERMS);
 }
 
 /* Take address space that vmalloc does not know of, and let it go again. */
