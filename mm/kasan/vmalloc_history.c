@@ -556,13 +556,13 @@ bool kasan_vmalloc_read_record(const struct kasan_vmalloc_record *record,
 {
 	unsigned long nr;
 
-	/* Pairs with the release in add_record(). */
+	/* Pairs with the release in write_record(). */
 	nr = smp_load_acquire(&record->nr);
 	if (!nr)
 		return false;
 	/* If it is written meanwhile, its number tells. */
 	*copy = data_race(*record);
-	/* Pairs with the write barrier in add_record(). */
+	/* Pairs with the write barrier in write_record(). */
 	smp_rmb();
 	return READ_ONCE(record->nr) == nr;
 }
