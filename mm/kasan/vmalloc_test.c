@@ -911,12 +911,12 @@ static void free_badly_in_irq(struct kunit *test, void *p, const char *kind)
 		      "vfree() in an interrupt");
 }
 
-/* The work of vfree() in an interrupt is done. */
-static void wait_for_vfree(void *p)
+/* Until the worker has freed the area at @p and poisoned the byte at @last. */
+static void wait_for_vfree(void *p, const void *last)
 {
 	int i;
 
-	for (i = 0; i < 1000 && find_vm_area(p); i++)
+	for (i = 0; i < 1000 && (find_vm_area(p) || !shadow_byte(last)); i++)
 		schedule_timeout_uninterruptible(1);
 }
 
@@ -945,7 +945,7 @@ static void vfree_in_irq(struct kunit *test)
 				      "who_allocates", "irq_frees");
 		}
 		preempt_enable();
-		wait_for_vfree(p);
+		wait_for_vfree(p, p);
 		EXPECT_REPORT(test, UAF, check_byte(p));
 		expect_object(test, 0, "inside", "freed", size,
 			      "who_allocates", "irq_frees");
@@ -966,7 +966,7 @@ static void vfree_in_irq(struct kunit *test)
 	p = who_allocates(SZ_2M);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	free_in_irq(p);
-	wait_for_vfree(p);
+	wait_for_vfree(p, p + SZ_1M);
 	if (shadow_byte(p + SZ_1M) != NO_SHADOW)
 		EXPECT_REPORT(test, UAF, check_byte(p + SZ_1M));
 	if (IS_ENABLED(CONFIG_KASAN_VMALLOC_HISTORY)) {
