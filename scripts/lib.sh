@@ -165,8 +165,11 @@ progress() {
 	printf '  %5d%s steps, %d:%02d   \n' "$done" "${total:+/$done}" $((SECONDS / 60)) $((SECONDS % 60))
 }
 
-# The commit of the assembled tree that takes the base's own vmalloc shadow out. What is before it is a backport.
-strip_commit() { git -C "$tree" log --format=%H -F --grep="$(head -n 1 "$root/patches/strip.msg")" base..kasan_vmalloc | tail -n 1; }
+# strip_commit COMMIT [REPO]: the commit before COMMIT of REPO, or of the assembled tree, that takes the base's own vmalloc shadow out.
+# What is before it is a backport.
+strip_commit() {
+	git -C "${2:-$tree}" log --format=%H -F --grep="$(head -n 1 "$root/patches/strip.msg")" "base..$1" | tail -n 1
+}
 
 # Have the unmodified base in out/base, beside the assembled tree.
 base_tree() {
