@@ -102,7 +102,6 @@ static void set_own_shadow(const void *start, unsigned long size, u8 value)
 
 /* A stack is never large, because instrumented code writes to the shadow of stacks. */
 unsigned long kasan_vmalloc_share __ro_after_init = CAN_SHARE ? SZ_1M : ULONG_MAX;
-
 static_assert(THREAD_SIZE < SZ_1M);
 
 /*
@@ -219,8 +218,7 @@ static void set_bounds(const void *start, unsigned long requested, unsigned long
  * @gfp: how the caller may allocate
  *
  * To be called before anybody can use the area. All of its shadow reads as poison
- * afterwards, or is absent. What is not asked for, all of it without a vm_struct, is out
- * of bounds.
+ * afterwards, or is absent; what is not asked for is out of bounds.
  *
  * Context: Process context, sleeps if @gfp lets it.
  * Return: 0, or a negative errno with nothing taken.
@@ -362,8 +360,7 @@ void kasan_redzone_vmalloc(const void *start, unsigned long size)
  * @old_size: its size in bytes so far
  * @new_size: and from now on
  *
- * If the new end is inside a shared page of shadow, all the memory that this page describes
- * stays accessible.
+ * If the new end lies in a shared page of shadow, all that this page describes stays accessible.
  *
  * Context: Process context, may reschedule.
  */

@@ -297,8 +297,7 @@ static noinline void shadow_unget(struct page *page, int refs)
 		count_event(KASAN_SHADOW_REVIVED);
 		account_idle(pgdat, -1);
 	}
-	if (folio_ref_sub_return(page_folio(page), SHADOW_AREA_REF) <
-	    SHADOW_AREA_REF) {
+	if (folio_ref_sub_return(page_folio(page), SHADOW_AREA_REF) < SHADOW_AREA_REF) {
 		count_event(KASAN_SHADOW_RELEASED);
 		account_idle(pgdat, 1);
 	}
@@ -359,12 +358,8 @@ static void shadow_put(struct page *page, struct shadow_tally *released)
 	struct pglist_data *pgdat = page_pgdat(page);
 	bool permanent = shadow_is_permanent(page);
 
-	if (folio_ref_sub_return(page_folio(page), SHADOW_AREA_REF) >=
-	    SHADOW_AREA_REF)
-		return;
-
-	/* Idle from here on: reclaim may have the page already. */
-	if (!permanent)
+	/* Idle afterwards: reclaim may have the page already. */
+	if (folio_ref_sub_return(page_folio(page), SHADOW_AREA_REF) < SHADOW_AREA_REF && !permanent)
 		tally_add(released, pgdat);
 }
 
@@ -414,8 +409,7 @@ static struct page *alloc_spare(gfp_t gfp)
 {
 	struct page *page;
 
-	while ((page = kasan_shadow_alloc_page(gfp)) &&
-	       !page_ref_freeze(page, 1))
+	while ((page = kasan_shadow_alloc_page(gfp)) && !page_ref_freeze(page, 1))
 		__free_page(page);
 	return page;
 }
@@ -444,16 +438,14 @@ static bool lock_store(bool may_block)
 {
 	int tries;
 
-	if (may_block) {
-		spin_lock(&kasan_store.lock);
-		return true;
-	}
-	for (tries = 0; tries < LOCK_TRIES; tries++) {
+	for (tries = 0; !may_block && tries < LOCK_TRIES; tries++) {
 		if (spin_trylock(&kasan_store.lock))
 			return true;
 		cpu_relax();
 	}
-	return false;
+	if (may_block)
+		spin_lock(&kasan_store.lock);
+	return may_block;
 }
 
 /*
@@ -838,8 +830,7 @@ void __init kasan_shadow_map_early(unsigned long start, unsigned long end)
 
 		page = early_page();
 		__memset(page, KASAN_VMALLOC_INVALID, PAGE_SIZE);
-		set_pte_at(&init_mm, addr, slot,
-			   pfn_pte(PFN_DOWN(__pa(page)), PAGE_KERNEL));
+		set_pte_at(&init_mm, addr, slot, pfn_pte(PFN_DOWN(__pa(page)), PAGE_KERNEL));
 	}
 	flush_cache_vmap_early(start, end);
 }
@@ -849,8 +840,7 @@ void __init kasan_shadow_map_early(unsigned long start, unsigned long end)
  * read a PTE of one of these pages, before the page was reclaimed and isolated,
  * may still be about to raise its count, see shadow_get(): wait for it.
  */
-static int __maybe_unused shadow_hotplug(struct notifier_block *nb,
-					 unsigned long action, void *arg)
+static int __maybe_unused shadow_hotplug(struct notifier_block *nb, unsigned long action, void *arg)
 {
 	if (action == MEM_OFFLINE)
 		synchronize_rcu();
