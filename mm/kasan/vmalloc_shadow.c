@@ -716,7 +716,8 @@ static unsigned long set_table(unsigned long addr, unsigned long next, u8 value)
 void kasan_shadow_set(unsigned long start, unsigned long end, u8 value)
 {
 	const pte_t zeroes = shared_pte(zeroes_pfn());
-	unsigned long nr, changed = 0, tables = 0;
+	unsigned long nr, changed = 0;
+	bool tables = false;
 	struct shadow_walk w;
 	pte_t pte;
 
@@ -727,7 +728,7 @@ void kasan_shadow_set(unsigned long start, unsigned long end, u8 value)
 		if (!w.slot || slot_is_shared(w.slot)) {
 			nr = set_table(w.addr, table_end(w.addr, end), value);
 			changed += nr;
-			tables += nr;
+			tables |= nr;
 			w.slot = NULL;
 			continue;
 		}
@@ -756,11 +757,14 @@ void kasan_shadow_set(unsigned long start, unsigned long end, u8 value)
 	}
 	/*
 	 * Rule 8: one flush for each area that is freed. Walks to a table that is gone
-	 * have to go as well. No architecture flushes more pages than a table has one
-	 * by one, and when all is flushed these are.
+	 * have to go as well. arm64 keeps these when it flushes a range, unless that is
+	 * as long as all of vmalloc space, for which everything is flushed.
 	 */
 	this_cpu_add(kasan_shadow_events[KASAN_SHADOW_UNSHARED], changed);
-	kasan_shadow_flush(start, tables ? end + PMD_SIZE : end);
+	if (tables)
+		kasan_shadow_flush(VMALLOC_START, VMALLOC_END);
+	else
+		kasan_shadow_flush(start, end);
 	count_event(KASAN_SHADOW_SHARE_FLUSHES);
 }
 
@@ -780,7 +784,7 @@ bool kasan_shadow_is_own(unsigned long addr)
 	return slot && pte_is_own(ptep_get_lockless(slot));
 }
 
-/* memblock's memory comes zeroed, which is what a table has to be. */
+/* memblock's memory comes zeroed, which a table has to be where there are early vm areas. */
 static void *__init early_page(void)
 {
 	void *page = memblock_alloc(PAGE_SIZE, PAGE_SIZE);

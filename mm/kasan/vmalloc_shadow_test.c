@@ -182,6 +182,8 @@ static void kernel_image(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, shadow_byte(_text), KASAN_SHADOW_INIT);
 	KUNIT_EXPECT_TRUE(test, all_poison(_end, PAGE_SIZE));
+	if (IS_ENABLED(CONFIG_KASAN_GENERIC))
+		KUNIT_EXPECT_NE(test, shadow_byte(_text - 1), 0);
 }
 
 /* Memory hotplug vmallocs KASAN's own shadow: leave that alone. */
@@ -860,10 +862,12 @@ static int nr_between(unsigned long addr, size_t size)
 }
 
 static int nr_flushes;
+static unsigned long flushed;	/* bytes, of the last */
 
 static void count_flush(unsigned long start, unsigned long end)
 {
 	nr_flushes++;
+	flushed = end - start;
 	flush_tlb_kernel_range(start, end);
 }
 
@@ -1263,6 +1267,11 @@ static void shared_pending(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pages_mapped(space, 2 * size), 0);
 }
 
+static bool kasan_shares_tables(void)
+{
+	return IS_ENABLED(CONFIG_64BIT) && PAGE_SIZE == SZ_4K && !IS_ENABLED(CONFIG_S390);
+}
+
 /* All of a sparse area reads as accessible, for a few pages of memory. */
 static void sparse_area(struct kunit *test, unsigned long space, size_t size, bool shares,
 			unsigned long table)
@@ -1282,7 +1291,7 @@ static void sparse_area(struct kunit *test, unsigned long space, size_t size, bo
 	p = vm->addr;
 	OPTIMIZER_HIDE_VAR(p);
 	kunit_info(test, "%zu MiB take %d pages", size / SZ_1M, gfp_watch.allocs);
-	if (shares && IS_ENABLED(CONFIG_64BIT) && PAGE_SIZE == SZ_4K && !IS_ENABLED(CONFIG_S390))
+	if (shares && kasan_shares_tables())
 		KUNIT_EXPECT_LE(test, gfp_watch.allocs, 16);
 	for (off = 0; off < size; off += SZ_1M - PAGE_SIZE)
 		check_byte(p + off);
@@ -1293,6 +1302,9 @@ static void sparse_area(struct kunit *test, unsigned long space, size_t size, bo
 	EXPECT_FLUSHES(test, shares ? 1 : 0, free_vm_area(vm));
 	if (!shares)
 		return;
+	/* so much that no architecture does it page by page, which leaves walks to tables */
+	if (kasan_shares_tables())
+		KUNIT_EXPECT_GE(test, flushed, VMALLOC_TOTAL);
 	for (off = PER; off < size - PER; off += SZ_1M - PAGE_SIZE)
 		KUNIT_EXPECT_EQ(test, shadow_byte((void *)space + off), NO_SHADOW);
 	if (table)

@@ -19,9 +19,9 @@
 
 struct kasan_store {
 	/*
-	 * Taken to change a PTE and, by reclaim, for a bounded number of pages at a
-	 * time. Nothing is allocated under it, and nothing waits for a TLB flush but
-	 * kasan_shadow_clear_trap(). Process context only.
+	 * Taken to change a PTE, except between the ends of a large area, and, by reclaim,
+	 * for a bounded number of pages at a time. Nothing is allocated under it, and nothing
+	 * waits for a TLB flush but kasan_shadow_clear_trap(). Process context only.
 	 */
 	spinlock_t lock;
 

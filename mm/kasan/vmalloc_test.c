@@ -269,6 +269,23 @@ static void module_space(struct kunit *test)
 	EXPECT_REPORT(test, UAF, check_byte(p));
 }
 
+/* It can be a piece of an area that stays for the next one. */
+static void module_text(struct kunit *test)
+{
+	u8 *p;
+
+	NEEDS_CONFIG(test, CONFIG_EXECMEM);
+	NEEDS_CONFIG(test, CONFIG_KASAN_GENERIC);
+
+	p = execmem_alloc(EXECMEM_MODULE_TEXT, 3 * PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	check_byte(p);
+	check_byte(p + 3 * PAGE_SIZE - 1);
+	execmem_free(p);
+	EXPECT_REPORT(test, UAF, check_byte(p));
+	EXPECT_REPORT(test, UAF, check_byte(p + 3 * PAGE_SIZE - 1));
+}
+
 /* A program counter has no tag, so code is used without. */
 static void executable(struct kunit *test)
 {
@@ -1831,6 +1848,7 @@ static struct kunit_case kasan_vmalloc_test_cases[] = {
 	KUNIT_CASE(vm_map_ram_uaf),
 	KUNIT_CASE(percpu_oob_uaf),
 	KUNIT_CASE(module_space),
+	KUNIT_CASE(module_text),
 	KUNIT_CASE(executable),
 	KUNIT_CASE(stack_oob),
 	KUNIT_CASE(stack_reuse),

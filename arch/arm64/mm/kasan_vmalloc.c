@@ -13,20 +13,21 @@
  * kasan_init_vmalloc_shadow - tell vmalloc space from the kernel image
  *
  * The image lies in vmalloc space. Its shadow is mapped in whole pages that read
- * as accessible, so the last one says so of what is behind the image, too. Poison
- * that: areas will share the page. The guard page behind the image belongs to its
- * last area, so it gets shadow even where that begins another page.
- *
- * The image begins at the beginning of a shadow page.
+ * as accessible, so the first and the last say so of what is beside the image, too.
+ * Poison that: areas will share these pages. With pages of 4K there is nothing before
+ * the image, which begins where a page of its shadow does; with larger ones it need
+ * not. The guard page behind the image belongs to its last area, so it gets shadow even
+ * where that begins another page.
  */
 void __init kasan_init_vmalloc_shadow(void)
 {
+	const unsigned long per_page = PAGE_SIZE << KASAN_SHADOW_SCALE_SHIFT;
+	unsigned long start = (unsigned long)KERNEL_START;
 	unsigned long end = (unsigned long)KERNEL_END;
-	unsigned long last = round_up(end + PAGE_SIZE,
-				      PAGE_SIZE << KASAN_SHADOW_SCALE_SHIFT);
+	unsigned long first = round_down(start, per_page);
+	unsigned long last = round_up(end + PAGE_SIZE, per_page);
 
-	BUILD_BUG_ON(MIN_KIMG_ALIGN % (PAGE_SIZE << KASAN_SHADOW_SCALE_SHIFT));
-
+	kasan_redzone_vmalloc((void *)first, start - first);
 	kasan_populate_early_vm_area_shadow((void *)end, PAGE_SIZE);
-	kasan_poison_vmalloc((void *)end, last - end);
+	kasan_redzone_vmalloc((void *)end, last - end);
 }
