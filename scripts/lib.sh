@@ -6,6 +6,12 @@
 
 set -euo pipefail
 
+# What is made does not depend on the language, on a hook's environment, or on how somebody has set git up. Only apply asks the
+# latter, as it commits to a tree of the user's.
+export LC_ALL=C.UTF-8
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_COMMON_DIR GIT_PREFIX GIT_EXTERNAL_DIFF GIT_DIFF_OPTS
+[ "${0##*/}" = apply ] || export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
+
 root=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
 
 # die CODE MESSAGE [LINE...]
@@ -49,6 +55,10 @@ log=$out/log/$ARCH
 # shellcheck disable=SC2034 # for those who source this
 patches=$root/patches/$BASE
 mkdir -p "$log" 2>/dev/null || die 2 "O=$out: cannot be written to"
+
+# Where the series has new files; and the files that decide what becomes of BASE.
+sources=(arch Documentation include kernel lib mm)
+inputs() { (cd "$root" && find patches/{strip.msg,common,"$BASE"} MAINTAINERS "${sources[@]}" -type f ! -name differs -print0 | LC_ALL=C sort -z | xargs -0 sha256sum); }
 
 # Who wrote the series. The commits of the assembled tree are the same whoever makes them, and whenever.
 series_author() {
@@ -179,6 +189,12 @@ base_tree() {
 	step 6 base git -C "$tree" worktree add --detach "$out/base" base
 }
 
+# message PATCH: the message in it. Leaves what git has found in PATCH in patch.head and patch.text.
+message() {
+	git mailinfo "$log/patch.text" /dev/null <"$1" >"$log/patch.head"
+	{ sed -n 's/^Subject: //p' "$log/patch.head" && echo && cat "$log/patch.text"; } | git stripspace
+}
+
 # new_files DIR: the files that the patches there are about
 new_files() { sed -n 's|^diff --git a/.* b/||p' "$1"/*.patch | LC_ALL=C sort -u; }
 
@@ -188,16 +204,17 @@ new_files() { sed -n 's|^diff --git a/.* b/||p' "$1"/*.patch | LC_ALL=C sort -u;
 work_tree() {
 	drop_work_tree() {
 		unset GIT_CONFIG_COUNT
-		rm -rf "$work_tree"
-		git -C "$work_repo" worktree prune
+		git -C "$work_repo" worktree remove --force "$work_tree" 2>/dev/null || rm -rf "$work_tree"
 	}
 	work_tree=$1 work_repo=${3:-$tree}
 	trap drop_work_tree EXIT
 	drop_work_tree
-	git -C "$work_repo" worktree add -q --no-checkout --detach "$work_tree" "$2"
+	# by force, as REPO may know one there that is gone
+	git -C "$work_repo" worktree add -f -q --no-checkout --detach "$work_tree" "$2"
 	# By the environment, so that the configuration of REPO stays as it is.
-	export GIT_CONFIG_COUNT=2 GIT_CONFIG_KEY_0=core.hooksPath GIT_CONFIG_VALUE_0=/dev/null
-	export GIT_CONFIG_KEY_1=core.sparseCheckout GIT_CONFIG_VALUE_1=true
+	export GIT_CONFIG_COUNT=4 GIT_CONFIG_KEY_0=core.hooksPath GIT_CONFIG_VALUE_0=/dev/null
+	export GIT_CONFIG_KEY_1=core.sparseCheckout GIT_CONFIG_VALUE_1=true GIT_CONFIG_KEY_2=core.autocrlf GIT_CONFIG_VALUE_2=false
+	export GIT_CONFIG_KEY_3=commit.gpgSign GIT_CONFIG_VALUE_3=false
 	local info
 	info=$(git -C "$work_tree" rev-parse --absolute-git-dir)/info
 	mkdir -p "$info"
