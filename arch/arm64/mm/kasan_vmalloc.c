@@ -12,12 +12,12 @@
 /**
  * kasan_init_vmalloc_shadow - tell vmalloc space from the kernel image
  *
- * The image lies in vmalloc space. Its shadow is mapped in whole pages that read
- * as accessible, so the first and the last say so of what is beside the image, too.
- * Poison that: areas will share these pages. With pages of 4K there is nothing before
- * the image, which begins where a page of its shadow does; with larger ones it need
- * not. The guard page behind the image belongs to its last area, so it gets shadow even
- * where that begins another page.
+ * The image lies in vmalloc space. Its shadow is mapped in whole pages of zeroes, so the
+ * first and the last also make space next to the image accessible. Poison that space:
+ * other areas will have their shadow in these pages. With pages of 4K the image begins
+ * where a page of shadow does, so there is nothing to poison before it; with larger pages
+ * there can be. The guard page behind the image belongs to its last area, so it gets
+ * shadow even where that begins another page.
  */
 void __init kasan_init_vmalloc_shadow(void)
 {

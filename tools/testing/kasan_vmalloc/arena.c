@@ -5,10 +5,10 @@
  *
  *   arena PROCESSES TIMES [FILE]
  *
- * Each process makes an arena, writes to pages of it, lets a BPF program read and change
- * these, and read pages that are not there, and lets go of it; so many times. Exits with 1
- * and says why if that does not work, or if a value is not what it has to be. What is in
- * FILE while the last arena is there is printed, in one line.
+ * Each process repeats this TIMES times: it creates an arena, writes to some of its pages,
+ * has a BPF program read and change them and access pages that are not populated, and
+ * closes the arena. With FILE, a process prints that file in one line while its last arena
+ * exists. The program exits with 1 and a message if a step fails or a value is wrong.
  */
 
 #include <linux/bpf.h>
