@@ -8,11 +8,10 @@ set -euo pipefail
 
 # What is made does not depend on the language, on a hook's environment, or on how somebody has set git up. Only apply asks the
 # latter, as it commits to a tree of the user's.
-export LC_ALL=C.UTF-8
+export LC_ALL=C.UTF-8 GIT_ATTR_NOSYSTEM=1
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_COMMON_DIR GIT_PREFIX GIT_EXTERNAL_DIFF GIT_DIFF_OPTS
-[ "${0##*/}" = apply ] || export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
-
 root=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
+[ "${0##*/}" = apply ] || export GIT_CONFIG_GLOBAL=$root/scripts/gitconfig GIT_CONFIG_NOSYSTEM=1
 
 # die CODE MESSAGE [LINE...]
 die() {
@@ -80,7 +79,8 @@ is_kernel() {
 
 # is_clean DIR: has that git tree nothing that is not committed?
 is_clean() {
-	[ -z "$(git -C "$1" status --porcelain --untracked-files=no)" ] || die 2 "KSRC=$1 has changes that are not committed"
+	local status
+	status=$(git -C "$1" status --porcelain --untracked-files=no) && [ -z "$status" ] || die 2 "KSRC=$1 has changes that are not committed"
 }
 
 # need_space MIB DIR: so much must be free there.
@@ -189,6 +189,13 @@ base_tree() {
 	step 6 base git -C "$tree" worktree add --detach "$out/base" base
 }
 
+# no_unknown_files: in the assembled tree. Debian's .gitignore hides what is new there.
+no_unknown_files() {
+	local unknown
+	unknown=$(cd "$tree" && git ls-files -o -- "${sources[@]}" | grep -E '(\.([chS]|rst|litmus|config|kunitconfig)|/Makefile|/Kconfig[^/]*)$' || true)
+	[ -z "$unknown" ] || die 6 "$tree has files that are in no commit: git add -f them, or remove them:" "$unknown"
+}
+
 # message PATCH: the message in it. Leaves what git has found in PATCH in patch.head and patch.text.
 message() {
 	git mailinfo "$log/patch.text" /dev/null <"$1" >"$log/patch.head"
@@ -204,13 +211,13 @@ new_files() { sed -n 's|^diff --git a/.* b/||p' "$1"/*.patch | LC_ALL=C sort -u;
 work_tree() {
 	drop_work_tree() {
 		unset GIT_CONFIG_COUNT
-		git -C "$work_repo" worktree remove --force "$work_tree" 2>/dev/null || rm -rf "$work_tree"
+		git -C "$work_repo" worktree remove -f -f "$work_tree" 2>/dev/null || rm -rf "$work_tree"
 	}
 	work_tree=$1 work_repo=${3:-$tree}
 	trap drop_work_tree EXIT
 	drop_work_tree
 	# by force, as REPO may know one there that is gone
-	git -C "$work_repo" worktree add -f -q --no-checkout --detach "$work_tree" "$2"
+	git -C "$work_repo" worktree add -f -f -q --no-checkout --detach "$work_tree" "$2"
 	# By the environment, so that the configuration of REPO stays as it is.
 	export GIT_CONFIG_COUNT=4 GIT_CONFIG_KEY_0=core.hooksPath GIT_CONFIG_VALUE_0=/dev/null
 	export GIT_CONFIG_KEY_1=core.sparseCheckout GIT_CONFIG_VALUE_1=true GIT_CONFIG_KEY_2=core.autocrlf GIT_CONFIG_VALUE_2=false
