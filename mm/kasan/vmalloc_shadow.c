@@ -756,15 +756,11 @@ void kasan_shadow_set(unsigned long start, unsigned long end, u8 value)
 		return;
 	}
 	/*
-	 * Rule 8: one flush for each area that is freed. Walks to a table that is gone
-	 * have to go as well. arm64 keeps these when it flushes a range, unless that is
-	 * as long as all of vmalloc space, for which everything is flushed.
+	 * Rule 8: one flush for each area that is freed. arm64 keeps walks to tables when
+	 * it flushes a range, but flushes everything for one as long as vmalloc space.
 	 */
 	this_cpu_add(kasan_shadow_events[KASAN_SHADOW_UNSHARED], changed);
-	if (tables)
-		kasan_shadow_flush(VMALLOC_START, VMALLOC_END);
-	else
-		kasan_shadow_flush(start, end);
+	kasan_shadow_flush(tables ? VMALLOC_START : start, tables ? VMALLOC_END : end);
 	count_event(KASAN_SHADOW_SHARE_FLUSHES);
 }
 
