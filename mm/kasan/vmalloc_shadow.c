@@ -94,7 +94,6 @@
 #include <linux/percpu.h>
 #include <linux/pgalloc.h>
 #include <linux/rcupdate.h>
-#include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/vmalloc.h>
 
@@ -118,13 +117,6 @@ DEFINE_PER_CPU(unsigned long [NR_KASAN_SHADOW_EVENTS], kasan_shadow_events);
 #ifdef CONFIG_KASAN_VMALLOC_DEBUG
 void (*kasan_shadow_race)(void);
 #endif
-
-/*
- * Not on arm, where each mm has its own entries for the tables of the kernel, nor on
- * s390, whose host wants to know of each page that is a table.
- */
-#define CAN_SHARE_TABLES	(IS_ENABLED(CONFIG_KASAN_GENERIC) && PAGE_SIZE == SZ_4K && \
-				 IS_ENABLED(CONFIG_64BIT) && !IS_ENABLED(CONFIG_S390))
 
 bool kasan_shadow_shared_ready __ro_after_init;
 static pte_t zero_table[MAX_PTRS_PER_PTE] __aligned(PAGE_SIZE) __ro_after_init;
@@ -438,14 +430,16 @@ static bool lock_store(bool may_block)
 {
 	int tries;
 
-	for (tries = 0; !may_block && tries < LOCK_TRIES; tries++) {
+	if (may_block) {
+		spin_lock(&kasan_store.lock);
+		return true;
+	}
+	for (tries = 0; tries < LOCK_TRIES; tries++) {
 		if (spin_trylock(&kasan_store.lock))
 			return true;
 		cpu_relax();
 	}
-	if (may_block)
-		spin_lock(&kasan_store.lock);
-	return may_block;
+	return false;
 }
 
 /*

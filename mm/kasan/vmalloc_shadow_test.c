@@ -1267,11 +1267,6 @@ static void shared_pending(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pages_mapped(space, 2 * size), 0);
 }
 
-static bool kasan_shares_tables(void)
-{
-	return IS_ENABLED(CONFIG_64BIT) && PAGE_SIZE == SZ_4K && !IS_ENABLED(CONFIG_S390);
-}
-
 /* All of a sparse area reads as accessible, for a few pages of memory. */
 static void sparse_area(struct kunit *test, unsigned long space, size_t size, bool shares,
 			unsigned long table)
@@ -1291,7 +1286,7 @@ static void sparse_area(struct kunit *test, unsigned long space, size_t size, bo
 	p = vm->addr;
 	OPTIMIZER_HIDE_VAR(p);
 	kunit_info(test, "%zu MiB take %d pages", size / SZ_1M, gfp_watch.allocs);
-	if (shares && kasan_shares_tables())
+	if (shares && CAN_SHARE_TABLES)
 		KUNIT_EXPECT_LE(test, gfp_watch.allocs, 16);
 	for (off = 0; off < size; off += SZ_1M - PAGE_SIZE)
 		check_byte(p + off);
@@ -1303,7 +1298,7 @@ static void sparse_area(struct kunit *test, unsigned long space, size_t size, bo
 	if (!shares)
 		return;
 	/* so much that no architecture does it page by page, which leaves walks to tables */
-	if (kasan_shares_tables())
+	if (CAN_SHARE_TABLES)
 		KUNIT_EXPECT_GE(test, flushed, VMALLOC_TOTAL);
 	for (off = PER; off < size - PER; off += SZ_1M - PAGE_SIZE)
 		KUNIT_EXPECT_EQ(test, shadow_byte((void *)space + off), NO_SHADOW);

@@ -12,6 +12,7 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/pgtable.h>
+#include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/vmstat.h>
 
@@ -81,6 +82,13 @@ static inline void account_idle(struct pglist_data *pgdat, int delta)
 {
 	mod_node_page_state(pgdat, NR_KERNEL_MISC_RECLAIMABLE, delta);
 }
+
+/*
+ * Not on arm, where each mm has its own entries for the tables of the kernel, nor on
+ * s390, whose host wants to know of each page that is a table.
+ */
+#define CAN_SHARE_TABLES	(IS_ENABLED(CONFIG_KASAN_GENERIC) && PAGE_SIZE == SZ_4K && \
+				 IS_ENABLED(CONFIG_64BIT) && !IS_ENABLED(CONFIG_S390))
 
 /* Shared pages are filled and frozen: traps may be set, tables shared. */
 extern bool kasan_shadow_shared_ready;
