@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Imported by the scripts that read the console of a guest."""
 
+import os
 import re
 
 
@@ -13,6 +14,17 @@ def lines(path):
     """Its lines, without time stamps."""
     with open(path, errors='replace') as console:
         yield from map(plain, console)
+
+
+def recorded(name):
+    """
+    The cases of the base's suite that passed on the unmodified BASE for NAME, an architecture or with tags ARCH-FLAVOUR, and those
+    that failed there, which have a ! before them in the file. Where nothing is recorded it is that of 6.12, or of x86_64.
+    """
+    place = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + '/tools/testing/kasan_vmalloc'
+    where = [f'{place}/{base}/{n}.passes' for n in (name, 'x86_64') for base in (os.environ['BASE'], '6.12')]
+    names = open(next(filter(os.path.exists, where))).read().split()
+    return [n for n in names if n[0] != '!'], {n[1:] for n in names if n[0] == '!'}
 
 
 def malformed(path):

@@ -51,6 +51,9 @@ dl=$top/dl
 [ "$BASE" = "$default_base" ] || out+=/$BASE
 tree=$out/tree
 log=$out/log/$ARCH
+# What tree was made of, in three lines: a hash of everything, the commit that came out, a hash of inputs().
+# shellcheck disable=SC2034 # for those who source this
+made=$tree/.git/kasan_vmalloc
 # shellcheck disable=SC2034 # for those who source this
 patches=$root/patches/$BASE
 mkdir -p "$log" 2>/dev/null || die 2 "O=$out: cannot be written to"
